@@ -1,0 +1,99 @@
+//! Files: what the write-ahead log, the directory store and the data directory's lock need.
+//!
+//! All paths are absolute or relative to the process; all errors are `std::io::Error`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+/// Alignment of offset, length and address that O_DIRECT needs everywhere we run.
+pub const ALIGNMENT: usize = 4096;
+
+/// How to open a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// Existing file, reads only, through the page cache.
+    Read,
+    /// Create if absent, read and write, through the page cache.
+    Write,
+    /// As `Write`, with O_DIRECT where the file system allows it and buffered where it does not;
+    /// offsets, lengths and buffers of writes must be multiples of [`ALIGNMENT`].
+    WriteDirect,
+    /// As `WriteDirect`, but the file must not exist yet.
+    CreateDirect,
+}
+
+/// A growable buffer whose address is aligned to [`ALIGNMENT`]; what O_DIRECT writes take.
+/// Capacity is rounded up to a multiple of the alignment and the tail beyond `len` is zeroed by
+/// [`AlignedBuf::pad`].
+pub struct AlignedBuf {
+    pub(crate) raw: crate::real::aligned::RawAligned,
+}
+
+/// An open file. Methods take `&self`; concurrent writes to disjoint ranges are allowed.
+#[async_trait]
+pub trait File: Send + Sync + 'static {
+    /// Writes the whole buffer at `offset`; gives the buffer back for reuse, also on error.
+    /// With `sync`, completes only after the data (and the file size, if it grew) is durable
+    /// (fdatasync; F_FULLFSYNC on macOS). An error of the sync means that nothing since the last
+    /// successful sync may be trusted. One hop to a blocking thread for both.
+    async fn write_at(&self, offset: u64, buffer: AlignedBuf, sync: bool) -> (AlignedBuf, io::Result<()>);
+    /// Makes everything written so far durable.
+    async fn sync(&self) -> io::Result<()>;
+    /// Reads up to `len` bytes at `offset`; shorter only at the end of the file.
+    async fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes>;
+    /// Current length in bytes.
+    async fn len(&self) -> io::Result<u64>;
+    /// Reserves space so that later writes below `len` cannot fail with a full disk and do not
+    /// change metadata (fallocate, then zero-written once where extents would stay unwritten).
+    async fn preallocate(&self, len: u64) -> io::Result<()>;
+    /// Cuts or extends the file to `len`.
+    async fn set_len(&self, len: u64) -> io::Result<()>;
+}
+
+/// What a directory listing says of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirEntry {
+    /// File name without its directory.
+    pub name: String,
+    /// Whether it is a directory.
+    pub is_dir: bool,
+    /// Length in bytes (0 for a directory).
+    pub len: u64,
+    /// Last modification, milliseconds since 1970.
+    pub modified_ms: i64,
+}
+
+/// An exclusive lock on a file, free at the latest when the process dies, kill -9 included.
+pub trait DiskLock: Send + Sync + 'static {}
+
+/// A file system.
+#[async_trait]
+pub trait Disk: Send + Sync + 'static {
+    /// Opens a file.
+    async fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
+    /// Entries of a directory, in no order. `NotFound` if it does not exist.
+    async fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
+    /// Creates the directory and its parents, durably; fine if it exists.
+    async fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Removes a file.
+    async fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Renames a file over another, atomically.
+    async fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// A second name for a file; `AlreadyExists` if `to` exists: put-if-absent.
+    async fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Makes the names in a directory durable.
+    async fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Takes an exclusive lock at once, or `WouldBlock` if another process (or another holder in
+    /// this one) has it. The file then holds `note` (one line: who has it) for people to read.
+    async fn lock(&self, path: &Path, note: &str) -> io::Result<Box<dyn DiskLock>>;
+    /// Free and total bytes of the file system that holds `path`.
+    async fn space(&self, path: &Path) -> io::Result<(u64, u64)>;
+    /// The note of a lock file held by another, for an error message.
+    async fn lock_note(&self, path: &Path) -> io::Result<String>;
+    /// `path` made absolute, links resolved.
+    async fn canonicalize(&self, path: &Path) -> io::Result<PathBuf>;
+}

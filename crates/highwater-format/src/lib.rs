@@ -1,0 +1,1 @@
+//! Highwater's own bytes: segment, WAL frame, journal entry; versioned and checksummed.

@@ -1,0 +1,1 @@
+//! The consumer group coordinator: a pure state machine and its runtime.

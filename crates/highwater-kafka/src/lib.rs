@@ -1,0 +1,1 @@
+//! The Kafka front door: connections, admission, one handler per API, error mapping.

@@ -1,0 +1,1 @@
+//! Who should lead: the lease store, on a bucket and on a directory.

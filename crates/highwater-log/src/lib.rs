@@ -1,0 +1,1 @@
+//! The engine: shards, write-ahead log, flush, tickets, reads and recovery.

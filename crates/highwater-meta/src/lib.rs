@@ -1,0 +1,1 @@
+//! Cluster metadata: topics, configurations and producer ids, over the journal.

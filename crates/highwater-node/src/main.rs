@@ -1,0 +1,2 @@
+//! The binary `highwater`.
+fn main() {}

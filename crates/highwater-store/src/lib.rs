@@ -1,0 +1,1 @@
+//! The bucket: put-if-absent, ranged reads, lists, the bucket's own clock, faults.

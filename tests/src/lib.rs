@@ -1,0 +1,1 @@
+//! Runs real processes for the end-to-end tests.
