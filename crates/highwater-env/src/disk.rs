@@ -9,6 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use crate::aligned::AlignedBuf;
+
 /// Alignment of offset, length and address that O_DIRECT needs everywhere we run.
 pub const ALIGNMENT: usize = 4096;
 
@@ -24,13 +26,17 @@ pub enum OpenMode {
     WriteDirect,
     /// As `WriteDirect`, but the file must not exist yet.
     CreateDirect,
+    /// As `Write`, but the file must not exist yet.
+    Create,
 }
 
-/// A growable buffer whose address is aligned to [`ALIGNMENT`]; what O_DIRECT writes take.
-/// Capacity is rounded up to a multiple of the alignment and the tail beyond `len` is zeroed by
-/// [`AlignedBuf::pad`].
-pub struct AlignedBuf {
-    pub(crate) raw: crate::real::aligned::RawAligned,
+/// What the file system says of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileMeta {
+    /// Length in bytes.
+    pub len: u64,
+    /// Last modification, nanoseconds since 1970, as fine as the file system keeps it.
+    pub modified_ns: i64,
 }
 
 /// An open file. Methods take `&self`; concurrent writes to disjoint ranges are allowed.
@@ -39,19 +45,43 @@ pub trait File: Send + Sync + 'static {
     /// Writes the whole buffer at `offset`; gives the buffer back for reuse, also on error.
     /// With `sync`, completes only after the data (and the file size, if it grew) is durable
     /// (fdatasync; F_FULLFSYNC on macOS). An error of the sync means that nothing since the last
-    /// successful sync may be trusted. One hop to a blocking thread for both.
-    async fn write_at(&self, offset: u64, buffer: AlignedBuf, sync: bool) -> (AlignedBuf, io::Result<()>);
-    /// Makes everything written so far durable.
+    /// successful sync may be trusted; every later sync of the file fails, too. One hop to a
+    /// blocking thread for both. If the future is dropped the write still happens, unseen.
+    async fn write_at(
+        &self,
+        offset: u64,
+        buffer: AlignedBuf,
+        sync: bool,
+    ) -> (AlignedBuf, io::Result<()>);
+    /// Makes the data and the length written so far durable (fdatasync). Errors: as `write_at`.
     async fn sync(&self) -> io::Result<()>;
+    /// As `sync`, and the file's times as well (fsync).
+    async fn sync_all(&self) -> io::Result<()>;
     /// Reads up to `len` bytes at `offset`; shorter only at the end of the file.
     async fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes>;
     /// Current length in bytes.
     async fn len(&self) -> io::Result<u64>;
-    /// Reserves space so that later writes below `len` cannot fail with a full disk and do not
-    /// change metadata (fallocate, then zero-written once where extents would stay unwritten).
+    /// Current length and time.
+    async fn metadata(&self) -> io::Result<FileMeta>;
+    /// Sets the modification time, nanoseconds since 1970. Durable after `sync_all`.
+    async fn set_modified(&self, modified_ns: i64) -> io::Result<()>;
+    /// Asks for space for `len` bytes, without changing the length: later writes are laid out
+    /// together and do not meet a full disk. No promise where the file system knows no such call.
+    async fn reserve(&self, len: u64) -> io::Result<()>;
+    /// Brings the file to at least `len` bytes of written, durable zeros beyond its present end,
+    /// so that later writes below `len` change no metadata and cannot meet a full disk
+    /// (fallocate, then zero-written and synced). For files that are written again and again.
     async fn preallocate(&self, len: u64) -> io::Result<()>;
     /// Cuts or extends the file to `len`.
     async fn set_len(&self, len: u64) -> io::Result<()>;
+    /// The end of a file written once: cuts it to `len` (the padding of direct writes), stamps it
+    /// with `modified_ns`, and makes all of it durable; one hop to a blocking thread.
+    async fn seal(&self, len: u64, modified_ns: i64) -> io::Result<FileMeta> {
+        self.set_len(len).await?;
+        self.set_modified(modified_ns).await?;
+        self.sync_all().await?;
+        self.metadata().await
+    }
 }
 
 /// What a directory listing says of an entry.
@@ -65,6 +95,8 @@ pub struct DirEntry {
     pub len: u64,
     /// Last modification, milliseconds since 1970.
     pub modified_ms: i64,
+    /// Last modification, nanoseconds since 1970, as fine as the file system keeps it.
+    pub modified_ns: i64,
 }
 
 /// An exclusive lock on a file, free at the latest when the process dies, kill -9 included.
@@ -75,15 +107,17 @@ pub trait DiskLock: Send + Sync + 'static {}
 pub trait Disk: Send + Sync + 'static {
     /// Opens a file.
     async fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
-    /// Entries of a directory, in no order. `NotFound` if it does not exist.
+    /// Entries of a directory, in no order; names that are not UTF-8 are left out. `NotFound` if
+    /// it does not exist.
     async fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
     /// Creates the directory and its parents, durably; fine if it exists.
     async fn create_dir_all(&self, path: &Path) -> io::Result<()>;
-    /// Removes a file.
+    /// Removes a file. Durable after `sync_dir` of its directory.
     async fn remove_file(&self, path: &Path) -> io::Result<()>;
-    /// Renames a file over another, atomically.
+    /// Renames a file over another, atomically. Durable after `sync_dir` of both directories.
     async fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// A second name for a file; `AlreadyExists` if `to` exists: put-if-absent.
+    /// A second name for a file; `AlreadyExists` if `to` exists: put-if-absent. Durable after
+    /// `sync_dir` of `to`'s directory.
     async fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     async fn sync_dir(&self, path: &Path) -> io::Result<()>;

@@ -4,9 +4,10 @@
 //! file (clippy's disallowed methods enforce it); so a simulation can stand in for all of them.
 //!
 //! - [`clock`]: monotonic time, wall time, sleeping. - [`random`]: numbers.
-//! - [`tasks`]: spawning, blocking work. - [`disk`]: files.
+//! - [`tasks`]: spawning, blocking work. - [`disk`]: files. - [`aligned`]: buffers for them.
 //! - [`real`]: the machine's own. - [`sim`]: seeded and virtual, for tests.
 
+pub mod aligned;
 pub mod clock;
 pub mod disk;
 pub mod random;
@@ -21,8 +22,10 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 pub use clock::{Clock, Elapsed, Instant};
-pub use disk::{AlignedBuf, Disk, File, OpenMode};
+pub use disk::{AlignedBuf, DirEntry, Disk, DiskLock, File, FileMeta, OpenMode};
 pub use random::Random;
+pub use real::RealEnv;
+pub use sim::{SimClock, SimDisk, SimEnv, SimRandom};
 pub use tasks::{TaskHandle, Tasks};
 
 /// The four parts of the world in one cheap handle.
@@ -55,7 +58,11 @@ impl Env {
     }
 
     /// Runs `future` for at most `limit`; on `Err(Elapsed)` the future has been dropped.
-    pub async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+    pub async fn timeout<F: Future>(
+        &self,
+        limit: Duration,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
         let sleep = self.sleep(limit);
         futures::pin_mut!(future);
         match futures::future::select(future, sleep).await {
@@ -65,7 +72,11 @@ impl Env {
     }
 
     /// Starts a task; it goes on when the handle is dropped, and is stopped by `TaskHandle::abort`.
-    pub fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) -> TaskHandle {
+    pub fn spawn(
+        &self,
+        name: &'static str,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> TaskHandle {
         self.tasks.spawn(name, Box::pin(future))
     }
 }

@@ -1,0 +1,46 @@
+//! The machine's own clock, randomness, tasks and disk.
+//!
+//! - [`clock`]: CLOCK_BOOTTIME and tokio's timer. - [`random`]: a CSPRNG.
+//! - [`tasks`]: tokio. - [`disk`]: the file system by path. - [`file`]: one open file.
+
+pub mod clock;
+pub mod disk;
+pub mod file;
+pub mod random;
+pub mod tasks;
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use crate::Env;
+
+pub use clock::RealClock;
+pub use disk::RealDisk;
+pub use random::RealRandom;
+pub use tasks::RealTasks;
+
+/// Makes an [`Env`] of the machine.
+pub struct RealEnv;
+
+impl RealEnv {
+    /// An environment whose tasks, timers and blocking work run on the runtime of `handle` (its
+    /// timer must be enabled). The returned handle is cheap to clone and may outlive the runtime;
+    /// then its tasks end at once.
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "the real world has no state of its own beside the handle it returns"
+    )]
+    #[must_use]
+    pub fn new(handle: Handle) -> Env {
+        Env {
+            clock: Arc::new(RealClock::new(handle.clone())),
+            random: Arc::new(RealRandom::new()),
+            tasks: Arc::new(RealTasks::new(handle.clone())),
+            disk: Arc::new(RealDisk::new(handle)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! From a URL to a store.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use highwater_env::Env;
+use url::Url;
+
+use crate::directory::DirectoryStore;
+use crate::error::{StoreError, StoreErrorKind};
+use crate::limited::{Limited, RequestLimits};
+use crate::memory::MemoryStore;
+use crate::name::check_name;
+use crate::retrying::{RetryPolicy, Retrying};
+use crate::s3::{CredentialSource, EnvironmentCredentials, S3Options, S3Store};
+use crate::store::Store;
+
+/// What a URL does not say.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Base URL of an S3-compatible service; `None` for Amazon's own.
+    pub s3_endpoint: Option<String>,
+    /// Region that requests are signed for.
+    pub s3_region: String,
+    /// `endpoint/bucket/key` instead of `bucket.endpoint/key`.
+    pub s3_path_style: bool,
+    /// Allows an `http://` endpoint.
+    pub s3_allow_http: bool,
+    /// See [`S3Options::unsigned_payload`].
+    pub s3_unsigned_payload: bool,
+    /// Whom to ask for credentials; `None`: the environment's variables.
+    pub credentials: Option<Arc<dyn CredentialSource>>,
+    /// Requests in flight on a bucket.
+    pub limits: RequestLimits,
+    /// How reads, lists, deletes and overwrites are repeated on a bucket.
+    pub retry: RetryPolicy,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            s3_endpoint: None,
+            s3_region: "us-east-1".to_owned(),
+            s3_path_style: false,
+            s3_allow_http: false,
+            s3_unsigned_payload: true,
+            credentials: None,
+            limits: RequestLimits::default(),
+            retry: RetryPolicy::default(),
+        }
+    }
+}
+
+/// Opens `file:///dir`, `s3://bucket` or `s3://bucket/prefix`, or `memory:` (empty, for tests), and
+/// makes sure that it can be used. A bucket's store limits the requests in flight and repeats what
+/// may be repeated.
+///
+/// # Errors
+/// `Invalid` or `Denied`, one line for an operator; `Unavailable` when a bucket does not answer.
+pub async fn open(
+    url: &str,
+    options: &StoreOptions,
+    env: &Env,
+) -> Result<Arc<dyn Store>, StoreError> {
+    let refuse = |detail: &str| {
+        let takes = "a store is file:///DIRECTORY or s3://BUCKET/PREFIX";
+        StoreError::new(StoreErrorKind::Invalid, url, format!("{detail}; {takes}"))
+    };
+    let parsed = Url::parse(url).map_err(|error| refuse(&format!("not a URL: {error}")))?;
+    if parsed.query().is_some() || parsed.fragment().is_some() || !parsed.username().is_empty() {
+        return Err(refuse("it may have no user, query or fragment"));
+    }
+    match parsed.scheme() {
+        "file" => {
+            let directory: PathBuf = parsed
+                .to_file_path()
+                .map_err(|()| refuse("not an absolute path of this machine"))?;
+            Ok(Arc::new(DirectoryStore::open(env, &directory).await?))
+        }
+        "s3" => open_bucket(&parsed, options, env, &refuse).await,
+        "memory" => Ok(Arc::new(MemoryStore::new(env))),
+        scheme => Err(refuse(&format!("no store is called {scheme}:"))),
+    }
+}
+
+async fn open_bucket(
+    url: &Url,
+    options: &StoreOptions,
+    env: &Env,
+    refuse: &(dyn Fn(&str) -> StoreError + Send + Sync),
+) -> Result<Arc<dyn Store>, StoreError> {
+    let bucket = url.host_str().ok_or_else(|| refuse("it names no bucket"))?;
+    if url.port().is_some() {
+        return Err(refuse(
+            "a bucket has no port; give the service with --s3-endpoint",
+        ));
+    }
+    let prefix = url.path().trim_matches('/');
+    if !prefix.is_empty() {
+        check_name(prefix).map_err(|error| refuse(&error.detail))?;
+    }
+    let s3_options = S3Options {
+        prefix: prefix.to_owned(),
+        endpoint: options.s3_endpoint.clone(),
+        region: options.s3_region.clone(),
+        path_style: options.s3_path_style,
+        allow_http: options.s3_allow_http,
+        unsigned_payload: options.s3_unsigned_payload,
+        ..S3Options::new(bucket)
+    };
+    let credentials = match &options.credentials {
+        Some(credentials) => credentials.clone(),
+        None => Arc::new(EnvironmentCredentials::read()?),
+    };
+    let store = S3Store::new(s3_options, credentials)?;
+    store.check().await?;
+    let limited: Arc<dyn Store> = Arc::new(Limited::new(Arc::new(store), options.limits));
+    Ok(Arc::new(Retrying::new(limited, env, options.retry)))
+}
