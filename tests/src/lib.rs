@@ -1,1 +1,35 @@
-//! Runs real processes for the end-to-end tests.
+//! Real processes for the end-to-end tests and the benchmarks: brokers, buckets and Kafka's clients.
+//!
+//! | module | its one job |
+//! | --- | --- |
+//! | [`parts`] | where the prepared real parts lie |
+//! | [`process`] | a child process that cannot outlive its owner, with its log |
+//! | [`place`] | a temporary folder that is kept when a test fails |
+//! | [`ports`], [`wait`], [`http`] | free ports, conditions with a deadline, one GET |
+//! | [`apache`], [`highwater`], [`minio`], [`localstack`] | one real server each |
+//! | [`system`] | the broker under test, whichever of the two it is |
+//! | [`clients`] | kcat, confluent-kafka and the Java client behind one interface |
+//! | [`records`] | the stream of records that every consuming client prints |
+//! | [`flights`] | the data set and the proof that all of it arrived |
+//! | [`kill`] | rounds of `kill -9` under load |
+//! | [`raw`] | Kafka frames by hand, well formed or not |
+//!
+//! The broker is a black box here: nothing in this package names another crate of the workspace, so
+//! that a mistake in our own codec cannot hide itself.
+
+pub mod apache;
+pub mod clients;
+pub mod flights;
+pub mod highwater;
+pub mod http;
+pub mod kill;
+pub mod localstack;
+pub mod minio;
+pub mod parts;
+pub mod place;
+pub mod ports;
+pub mod process;
+pub mod raw;
+pub mod records;
+pub mod system;
+pub mod wait;

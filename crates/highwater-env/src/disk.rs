@@ -41,6 +41,10 @@ pub struct FileMeta {
 
 /// An open file. Methods take `&self`; concurrent writes to disjoint ranges are allowed.
 #[async_trait]
+#[expect(
+    clippy::len_without_is_empty,
+    reason = "the length of a file is I/O, not a container's"
+)]
 pub trait File: Send + Sync + 'static {
     /// Writes the whole buffer at `offset`; gives the buffer back for reuse, also on error.
     /// With `sync`, completes only after the data (and the file size, if it grew) is durable

@@ -1,1 +1,33 @@
 //! The engine: shards, write-ahead log, flush, tickets, reads and recovery.
+//!
+//! - [`api`]: what goes in and out. - [`engine`]: start, lookup, shutdown. - [`partition`]: the
+//!   narrow view of one partition that the layers above use.
+//! - `shard`: one leader's state and the order of things in it. - `flush`: sealing, pacing,
+//!   committing. - `manifest`: what a shard knows of its segments. - `recover`: taking over;
+//!   `replay`: the local log after a crash; `leader`: a leadership from its begin to its end.
+//! - [`wal`]: the local write-ahead log. - `read`: the tail and the bucket.
+
+pub mod api;
+pub mod engine;
+mod flush;
+mod leader;
+mod manifest;
+pub mod options;
+pub mod partition;
+mod read;
+mod recover;
+mod replay;
+mod shard;
+pub mod ticket;
+pub mod waiter;
+pub mod wal;
+
+pub use api::{
+    Acks, AppendError, Appended, EpochEnd, FoundOffset, Isolation, Marks, OffsetQuery, Origin, PartitionError,
+    ReadError, ReadOutcome, ReadRequest,
+};
+pub use engine::{Engine, Log};
+pub use options::EngineOptions;
+pub use partition::Partition;
+pub use ticket::AppendTicket;
+pub use waiter::Waiter;

@@ -13,7 +13,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "an experiment, not part of the broker"
+    clippy::disallowed_methods,
+    reason = "an experiment on the real machine, not part of the broker"
 )]
 
 use std::path::{Path, PathBuf};

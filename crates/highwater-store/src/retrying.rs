@@ -52,7 +52,13 @@ impl Retrying {
         }
     }
 
-    async fn retry<T, F>(&self, name: &str, mut attempt: impl FnMut() -> F) -> Result<T, StoreError>
+    /// `unanswered` is what it means when no answer came before the deadline.
+    async fn retry<T, F>(
+        &self,
+        unanswered: StoreErrorKind,
+        name: &str,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
@@ -66,7 +72,7 @@ impl Retrying {
                 .await
                 .unwrap_or_else(|_elapsed| {
                     Err(StoreError::new(
-                        StoreErrorKind::Unknown,
+                        unanswered,
                         name,
                         "no answer before the deadline",
                     ))
@@ -101,8 +107,10 @@ impl Store for Retrying {
     }
 
     async fn overwrite(&self, name: &str, body: Body) -> Result<Put, StoreError> {
-        self.retry(name, || self.inner.overwrite(name, body.clone()))
-            .await
+        self.retry(StoreErrorKind::Unknown, name, || {
+            self.inner.overwrite(name, body.clone())
+        })
+        .await
     }
 
     async fn read(
@@ -111,8 +119,10 @@ impl Store for Retrying {
         range: ReadRange,
         if_match: Option<&Etag>,
     ) -> Result<Read, StoreError> {
-        self.retry(name, || self.inner.read(name, range.clone(), if_match))
-            .await
+        self.retry(StoreErrorKind::Unavailable, name, || {
+            self.inner.read(name, range.clone(), if_match)
+        })
+        .await
     }
 
     async fn list(
@@ -121,12 +131,15 @@ impl Store for Retrying {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Listing, StoreError> {
-        self.retry(prefix, || self.inner.list(prefix, after, limit))
-            .await
+        self.retry(StoreErrorKind::Unavailable, prefix, || {
+            self.inner.list(prefix, after, limit)
+        })
+        .await
     }
 
     async fn delete(&self, name: &str) -> Result<BucketTime, StoreError> {
-        self.retry(name, || self.inner.delete(name)).await
+        self.retry(StoreErrorKind::Unknown, name, || self.inner.delete(name))
+            .await
     }
 
     fn describe(&self) -> String {

@@ -136,7 +136,7 @@ fn take_lock(path: &Path, note: &str) -> io::Result<Box<dyn DiskLock>> {
     Ok(Box::new(RealLock { _file: file }))
 }
 
-#[expect(
+#[allow(
     clippy::unnecessary_cast,
     reason = "the fields' widths differ between systems"
 )]

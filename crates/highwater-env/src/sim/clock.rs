@@ -77,10 +77,13 @@ impl SimClock {
                 waker.wake();
             }
         }
-        let mut state = self.state.lock();
-        state.now = state.now.max(end);
-        drop(state);
+        self.reach(end);
         settle().await;
+    }
+
+    fn reach(&self, instant: Instant) {
+        let mut state = self.state.lock();
+        state.now = state.now.max(instant);
     }
 
     /// Moves time on at once, without letting anything run in between: a suspended machine.

@@ -133,7 +133,7 @@ async fn a_request_that_hangs_is_dropped_at_the_deadline() {
     let store = Retrying::new(world.faults.clone(), &world.sim.env, RetryPolicy::default());
     assert_eq!(
         store.read("a", ALL, None).await.unwrap_err().kind,
-        StoreErrorKind::Unknown
+        StoreErrorKind::Unavailable
     );
 }
 

@@ -627,3 +627,5 @@ impl std::fmt::Display for ErrorCode {
         f.write_str(self.name())
     }
 }
+
+// Long because a generator writes it: one file for each API.

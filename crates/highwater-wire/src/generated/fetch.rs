@@ -804,3 +804,5 @@ impl NodeEndpoint {
         e.unknown_tags(true, &self.unknown_tags)
     }
 }
+
+// Long because a generator writes it: one file for each API.

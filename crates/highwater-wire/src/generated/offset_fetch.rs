@@ -517,3 +517,5 @@ impl OffsetFetchResponsePartitions {
         e.unknown_tags(true, &self.unknown_tags)
     }
 }
+
+// Long because a generator writes it: one file for each API.

@@ -623,3 +623,5 @@ impl ResponseEndpoint {
         e.unknown_tags(true, &self.unknown_tags)
     }
 }
+
+// Long because a generator writes it: one file for each API.

@@ -6,6 +6,10 @@
     clippy::panic,
     reason = "a test fails by panicking"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the schema is read from the source tree"
+)]
 
 mod allocations;
 mod any_frame;

@@ -1,0 +1,114 @@
+//! Byte budgets: memory is charged before it is used and given back when it is free again.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// A number of bytes shared by everybody who clones it. Whoever waits is served in order, so that a
+/// large request is not starved by small ones.
+#[derive(Clone)]
+pub struct ByteBudget {
+    free: Arc<Semaphore>,
+    total: usize,
+}
+
+/// Bytes taken from a budget; given back on drop.
+pub struct Charge {
+    permit: OwnedSemaphorePermit,
+}
+
+impl ByteBudget {
+    /// A budget of `total` bytes (at most 4 GiB).
+    pub fn new(total: usize) -> Self {
+        let total = total.min(u32::MAX as usize);
+        Self {
+            free: Arc::new(Semaphore::new(total)),
+            total,
+        }
+    }
+
+    /// Takes `bytes`, waiting for them. More than the whole budget counts as all of it: such a
+    /// request is served alone. `None` only when the budget was closed, which nobody does.
+    pub async fn take(&self, bytes: usize) -> Option<Charge> {
+        let permit = Arc::clone(&self.free)
+            .acquire_many_owned(self.clamp(bytes))
+            .await
+            .ok()?;
+        Some(Charge { permit })
+    }
+
+    /// Takes `bytes` if they are free now and nobody waits.
+    pub fn try_take(&self, bytes: usize) -> Option<Charge> {
+        let permit = Arc::clone(&self.free)
+            .try_acquire_many_owned(self.clamp(bytes))
+            .ok()?;
+        Some(Charge { permit })
+    }
+
+    /// Takes what `wanted` asks, but never more than one part in `share` of what is free, nor less
+    /// than `least`, for which it waits. So those who hold on to their charge can make the others'
+    /// smaller but not take everything.
+    pub async fn take_share(&self, wanted: usize, share: usize, least: usize) -> Option<Charge> {
+        let fair = self.free_bytes() / share.max(1);
+        self.take(wanted.min(fair.max(least))).await
+    }
+
+    /// Bytes that nobody has taken.
+    pub fn free_bytes(&self) -> usize {
+        self.free.available_permits()
+    }
+
+    /// All bytes of the budget.
+    pub const fn total_bytes(&self) -> usize {
+        self.total
+    }
+
+    fn clamp(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes.min(self.total)).unwrap_or(u32::MAX)
+    }
+}
+
+impl Charge {
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.permit.num_permits()
+    }
+
+    /// Gives back all but `bytes`.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        drop(self.permit.split(self.bytes().saturating_sub(bytes)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::ByteBudget;
+
+    #[tokio::test]
+    async fn charges_come_back() {
+        let budget = ByteBudget::new(1000);
+        let mut first = budget.take(600).await.unwrap();
+        assert!(budget.try_take(500).is_none());
+        first.shrink_to(100);
+        assert_eq!((first.bytes(), budget.free_bytes()), (100, 900));
+        drop(first);
+        let all = budget.take(5000).await.unwrap();
+        assert_eq!(
+            (all.bytes(), budget.free_bytes(), budget.total_bytes()),
+            (1000, 0, 1000)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_share_leaves_something_for_the_next() {
+        let budget = ByteBudget::new(1 << 20);
+        let mut held = Vec::new();
+        for _ in 0..40 {
+            held.push(budget.take_share(1 << 20, 8, 1024).await.unwrap());
+        }
+        assert!(held[0].bytes() > held[20].bytes());
+        assert!(budget.free_bytes() >= 1024);
+    }
+}

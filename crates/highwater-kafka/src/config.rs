@@ -1,0 +1,66 @@
+//! The front door's settings, filled by the node. Names follow Kafka's where Kafka has one. What
+//! Kafka lets administrators change while brokers run (`num.partitions`, `auto.create.topics.enable`,
+//! ...) is in the cluster's metadata instead.
+
+use std::time::Duration;
+
+use highwater_types::NodeId;
+
+/// Requests of one connection that may be in flight: read and not answered yet.
+pub const MAX_IN_FLIGHT_PER_CONNECTION: usize = 64;
+
+/// A peer that stops in the middle of a frame, or does not take its answer, for this long is cut
+/// off: it holds memory that others wait for.
+pub const STALL_LIMIT: Duration = Duration::from_secs(30);
+
+/// Where clients reach a broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+/// Settings of the Kafka listener and its handlers.
+#[derive(Clone, Debug)]
+pub struct KafkaConfig {
+    /// `node.id`.
+    pub node_id: NodeId,
+    /// `advertised.listeners`: what Metadata and FindCoordinator answer for this broker.
+    pub advertised: Endpoint,
+    /// `broker.rack`.
+    pub rack: Option<String>,
+    /// `socket.request.max.bytes`: the largest frame.
+    pub max_request_bytes: usize,
+    /// `fetch.max.bytes`: most records in one answer, whatever the client asks.
+    pub fetch_max_bytes: usize,
+    /// `max.connections`: at the limit no more are accepted until one ends.
+    pub max_connections: usize,
+    /// `connections.max.idle.ms`.
+    pub connections_max_idle: Duration,
+    /// Bytes of all request frames that are being read or handled (`queued.max.request.bytes`).
+    pub request_memory_bytes: usize,
+    /// Bytes of all records that are read for answers and not written to their sockets yet.
+    pub fetch_memory_bytes: usize,
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub fetch_session_slots: usize,
+}
+
+impl KafkaConfig {
+    /// Kafka's defaults for a broker of this number and address; memory for a small machine.
+    pub fn new(node_id: NodeId, advertised: Endpoint) -> Self {
+        Self {
+            node_id,
+            advertised,
+            rack: None,
+            max_request_bytes: 100 << 20,
+            fetch_max_bytes: 55 << 20,
+            max_connections: 10_000,
+            connections_max_idle: Duration::from_secs(600),
+            request_memory_bytes: 128 << 20,
+            fetch_memory_bytes: 128 << 20,
+            fetch_session_slots: 1_000,
+        }
+    }
+}

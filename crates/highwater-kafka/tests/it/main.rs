@@ -1,0 +1,10 @@
+//! The front door over the real engine and a bucket in memory, spoken to over real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
+
+mod admin;
+mod consuming;
+mod groups;
+mod hostile;
+mod producing;
+mod versions;
+mod world;

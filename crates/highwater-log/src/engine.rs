@@ -1,0 +1,263 @@
+//! The engine of one broker: its shards, its write-ahead log, start and end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use highwater_env::{Env, TaskHandle};
+use highwater_meta::{MetaClient, TopicSettings};
+use highwater_store::Store;
+use highwater_types::{Incarnation, ShardId, TopicId, TopicPartition};
+use tokio::sync::watch;
+
+use crate::api::PartitionError;
+use crate::flush::pace::Pacer;
+use crate::leader::{self, Leading};
+use crate::options::EngineOptions;
+use crate::partition::Partition;
+use crate::read::cache::BlockCache;
+use crate::recover::{self, RecoverError};
+use crate::replay;
+use crate::shard::Shard;
+use crate::shard::live::{Limits, PartitionLive};
+use crate::shard::room::Room;
+use crate::wal::{Wal, WalError, WalListener, WalOptions, WalSeq};
+
+/// Least bytes that the write-ahead log may gather while a sync is in flight.
+const WAL_BUFFER_BYTES: usize = 8 << 20;
+
+/// What all parts of an engine share.
+pub struct Shared {
+    pub(crate) env: Env,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) meta: MetaClient,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) options: Arc<EngineOptions>,
+    pub(crate) shards: Arc<Vec<Arc<Shard>>>,
+    pub(crate) room: Arc<Room>,
+    pub(crate) wal: Wal,
+    pub(crate) pacer: Arc<Pacer>,
+    pub(crate) blocks: BlockCache,
+}
+
+/// Why an engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The write-ahead log's directory.
+    #[error("write-ahead log: {0}")]
+    Wal(#[from] WalError),
+    /// A shard.
+    #[error("shard {shard}: {source}")]
+    Recover {
+        /// Which one.
+        shard: ShardId,
+        /// Why.
+        #[source]
+        source: RecoverError,
+    },
+}
+
+/// A running engine. Dropping it without [`Engine::shutdown`] is a crash: nothing acknowledged is
+/// lost, the next start recovers.
+pub struct Engine {
+    shared: Arc<Shared>,
+    draining: watch::Sender<bool>,
+    leaders: Vec<TaskHandle>,
+    following: TaskHandle,
+}
+
+/// What the layers above hold: partitions by topic id, and room to append.
+#[derive(Clone)]
+pub struct Log {
+    shared: Arc<Shared>,
+}
+
+struct SyncListener(Arc<Vec<Arc<Shard>>>);
+
+impl WalListener for SyncListener {
+    fn synced(&self, up_to: WalSeq) {
+        for shard in self.0.iter() {
+            let effects = shard.live.lock().synced(up_to);
+            effects.run();
+        }
+    }
+
+    fn failed(&self, from: WalSeq, to: WalSeq) {
+        for shard in self.0.iter() {
+            shard.live.lock().sync_failed(from, to);
+            shard.flush.notify_one();
+        }
+    }
+}
+
+impl Engine {
+    /// Opens the write-ahead log, takes every shard over, replays, and serves. The caller holds the
+    /// lease (or the directory's lock) and a started metadata client.
+    pub async fn start(
+        env: Env,
+        store: Arc<dyn Store>,
+        meta: MetaClient,
+        incarnation: Incarnation,
+        options: EngineOptions,
+    ) -> Result<Self, StartError> {
+        let options = Arc::new(options);
+        let room = Arc::new(Room::new(options.unflushed_max_bytes));
+        let count = meta.state().shards.max(1);
+        let limits = Limits {
+            flush_bytes: options.flush_bytes,
+            tail_bytes: options.tail_max_bytes / count as usize,
+            reserve: recover::OFFSET_RESERVE,
+            producer_expiration_ms: i64::try_from(options.producer_expiration.as_millis()).unwrap_or(i64::MAX),
+        };
+        let new = |id| Arc::new(Shard::new(ShardId(id), Arc::clone(&room), limits));
+        let shards: Arc<Vec<Arc<Shard>>> = Arc::new((0..count).map(new).collect());
+        let wal_options = WalOptions {
+            dir: options.wal_dir.clone(),
+            file_bytes: options.wal_file_bytes,
+            max_bytes: options.wal_max_bytes,
+            buffer_bytes: WAL_BUFFER_BYTES,
+        };
+        let listener = Arc::new(SyncListener(Arc::clone(&shards)));
+        let (wal, recovered) = Wal::open(env.clone(), wal_options, listener).await?;
+        let interval = options.paced.then_some(options.flush_interval);
+        let shared = Arc::new(Shared {
+            pacer: Arc::new(Pacer::new(interval, env.now())),
+            blocks: BlockCache::new(Arc::clone(&store), options.block_cache_bytes),
+            env,
+            store,
+            meta,
+            incarnation,
+            options,
+            shards,
+            room,
+            wal,
+        });
+        let (draining, drain) = watch::channel(false);
+        let mut leading = Vec::new();
+        for shard in shared.shards.iter() {
+            let taken = recover::take_over(&shared, shard.id)
+                .await
+                .map_err(|source| StartError::Recover { shard: shard.id, source })?;
+            leading.push(leader::start(&shared, shard, taken, drain.clone()));
+        }
+        replay::replay(&shared, &leading, recovered).await?;
+        let spawn = |leading: Leading| leader::supervise(Arc::clone(&shared), leading, drain.clone());
+        let leaders = leading
+            .into_iter()
+            .map(|leading| {
+                leading.open();
+                spawn(leading)
+            })
+            .collect();
+        let following = follow_metadata(&shared);
+        Ok(Self { shared, draining, leaders, following })
+    }
+
+    /// The handle for the layers above.
+    pub fn log(&self) -> Log {
+        Log { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Flushes everything, publishes the manifests, closes the write-ahead log. Appends that come
+    /// later are not acknowledged. May be given up at any time: what is not flushed is in the log.
+    pub async fn shutdown(self) {
+        self.following.abort();
+        // Nobody may be listening any more if a shard was lost.
+        let _ = self.draining.send(true);
+        for shard in self.shared.shards.iter() {
+            shard.flush.notify_one();
+        }
+        for leader in self.leaders {
+            leader.ended().await;
+        }
+        self.shared.wal.clone().close().await;
+    }
+}
+
+impl Log {
+    /// The handle of a partition that this broker leads.
+    pub fn partition(&self, tp: TopicPartition) -> Result<Partition, PartitionError> {
+        let state = self.shared.meta.state();
+        let topic = state.topic_by_id(tp.topic).ok_or(PartitionError::Unknown)?;
+        let index = usize::try_from(tp.partition).map_err(|_| PartitionError::Unknown)?;
+        let shard = *topic.partitions.get(index).ok_or(PartitionError::Unknown)?;
+        let shard = self.shared.shards.get(shard.0 as usize).ok_or(PartitionError::NotLeader)?;
+        let mut live = shard.live.lock();
+        let epoch = live.epoch.ok_or(PartitionError::NotLeader)?;
+        let slot = match live.slots.get(&tp) {
+            Some(slot) => *slot,
+            None => live.add(PartitionLive::new(
+                tp,
+                Arc::clone(&topic.settings),
+                0,
+                0,
+                crate::shard::producers::Producers::default(),
+            )),
+        };
+        drop(live);
+        Ok(Partition { shared: Arc::clone(&self.shared), shard: Arc::clone(shard), slot, epoch, tp })
+    }
+
+    /// Waits until an append that met [`crate::AppendError::Backpressure`] may be tried again. It
+    /// may be refused again: others may have been faster.
+    pub async fn room(&self) {
+        self.shared.env.sleep(ROOM_PAUSE).await;
+        self.shared.room.available().await;
+        self.shared.wal.wait_for_space().await;
+    }
+
+    /// Whether every shard of this broker is led and serving.
+    pub fn is_ready(&self) -> bool {
+        self.shared.shards.iter().all(|shard| shard.live.lock().epoch.is_some())
+    }
+
+    /// Bytes in memory that the bucket does not have yet.
+    pub fn unflushed_bytes(&self) -> usize {
+        self.shared.room.used()
+    }
+}
+
+impl Shared {
+    /// Object name of a segment.
+    pub(crate) fn segment_name(&self, shard: ShardId, number: u64) -> String {
+        format!("{}/{number:020}", recover::segments_prefix(shard))
+    }
+
+    /// Partitions that the metadata gives to a shard, with their topics' settings.
+    pub(crate) fn partitions_of(&self, shard: ShardId) -> Vec<(TopicPartition, Arc<TopicSettings>)> {
+        let state = self.meta.state();
+        state.partitions_of(shard).map(|(tp, topic)| (tp, Arc::clone(&topic.settings))).collect()
+    }
+}
+
+/// Follows the metadata: deleted topics give their memory back, changed settings take effect.
+fn follow_metadata(shared: &Arc<Shared>) -> TaskHandle {
+    let shared = Arc::clone(shared);
+    let mut changes = shared.meta.changes();
+    let env = shared.env.clone();
+    env.spawn("follow-metadata", async move {
+        loop {
+            let state = shared.meta.state();
+            for shard in shared.shards.iter() {
+                let gone = {
+                    let mut live = shard.live.lock();
+                    live.refresh(|topic: TopicId| state.topic_by_id(topic).map(|topic| Arc::clone(&topic.settings)))
+                };
+                for slot in gone {
+                    let (tp, effects) = shard.live.lock().delete(slot);
+                    effects.run();
+                    shard.removed.lock().extend(tp);
+                }
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// Least pause of a producer that met back-pressure, so that a partition whose offset reserve is
+/// used up is not asked in a tight loop while its flush is under way.
+const ROOM_PAUSE: Duration = Duration::from_millis(1);
+
+/// How long a shard that was lost waits before it looks again.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);

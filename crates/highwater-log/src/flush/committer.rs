@@ -1,0 +1,226 @@
+//! Takes the answers of a shard's puts in the order of the chain: moves the marks, lets go of the
+//! write-ahead log, and keeps the manifest.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::{Either, select};
+use highwater_journal::{Committed, Pending, SnapshotJournal, WriteError, Writer};
+use highwater_store::Body;
+use highwater_types::Epoch;
+use tokio::sync::mpsc;
+
+use super::flusher::InFlight;
+use super::seal;
+use crate::manifest::{Edit, SegmentHead, SegmentRecord, codec};
+use crate::options::EngineOptions;
+use crate::shard::Shard;
+use crate::wal::Wal;
+
+/// Why a committer ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// Everything is in the bucket and the manifest says so.
+    Drained,
+    /// Leadership or the chain is lost.
+    Lost(WriteError),
+    /// The chain holds what may not be there; the shard stops until a person has looked.
+    Broken(String),
+}
+
+/// What the committer works with.
+pub struct Committer {
+    pub options: Arc<EngineOptions>,
+    pub shard: Arc<Shard>,
+    pub wal: Wal,
+    /// The writer of the shard's data.
+    pub segments: Writer,
+    /// The writer of its manifest.
+    pub manifest: Writer,
+    pub snapshots: SnapshotJournal,
+    pub owner: u128,
+    pub since: Epoch,
+    pub in_flight: mpsc::Receiver<InFlight>,
+}
+
+/// An edit whose put is in flight, and the snapshot that belongs behind it.
+struct EditInFlight {
+    pending: Pin<Box<Pending>>,
+    snapshot: Option<Bytes>,
+}
+
+/// Segments that are committed and not yet in the manifest.
+#[derive(Default)]
+struct Unlisted {
+    records: Vec<SegmentRecord>,
+    edits_since_snapshot: u64,
+}
+
+impl Committer {
+    /// Runs until the flusher has ended and all is committed, or leadership is lost. What was in
+    /// flight then is taken off the account of what is not flushed.
+    pub async fn run(mut self) -> Ended {
+        let ended = self.commit_all().await;
+        if !matches!(ended, Ended::Drained) {
+            self.in_flight.close();
+            while let Some(flight) = self.in_flight.recv().await {
+                self.shard.room.release(flight.sealed.bytes);
+            }
+        }
+        ended
+    }
+
+    async fn commit_all(&mut self) -> Ended {
+        let mut unlisted = Unlisted::default();
+        let mut edit: Option<EditInFlight> = None;
+        while let Some(mut flight) = self.in_flight.recv().await {
+            let outcome = self.next_commit(&mut flight.pending, &mut edit).await;
+            self.shard.room.release(flight.sealed.bytes);
+            let kept = match outcome {
+                Ok(committed) => self.keep(committed, &flight),
+                Err(ended) => return ended,
+            };
+            match kept {
+                Ok(record) => unlisted.records.push(record),
+                Err(ended) => return ended,
+            }
+            if unlisted.records.len() >= self.options.manifest_every && edit.is_none() {
+                match self.start_edit(&mut unlisted, false).await {
+                    Ok(started) => edit = Some(started),
+                    Err(ended) => return ended,
+                }
+            }
+        }
+        match self.lost() {
+            Some(reason) => Ended::Lost(reason),
+            None => self.finish(unlisted, edit).await,
+        }
+    }
+
+    /// Waits for the segment's answer; takes an edit's on the way.
+    async fn next_commit(&self, segment: &mut Pending, edit: &mut Option<EditInFlight>) -> Result<Committed, Ended> {
+        loop {
+            match self.step(segment, edit).await {
+                Step::Segment(outcome) => return outcome.map_err(Ended::Lost),
+                Step::Edit(Ok(committed)) => self.edit_committed(committed, edit.take()).await?,
+                Step::Edit(Err(error)) => return Err(Ended::Lost(error)),
+            }
+        }
+    }
+
+    /// The bucket has a segment: moves the marks, wakes who waits, lets go of the log.
+    fn keep(&self, committed: Committed, flight: &InFlight) -> Result<SegmentRecord, Ended> {
+        let record = record_of(committed, &flight.footer)
+            .ok_or_else(|| Ended::Broken("the bucket gave no e-tag for a segment".into()))?;
+        let applied = self.shard.committed.write().apply_segment(&record);
+        applied.map_err(|error| Ended::Broken(error.to_string()))?;
+        let effects = self.shard.live.lock().flushed(&flight.sealed);
+        effects.run();
+        if let Some(seq) = flight.sealed.wal_seq {
+            self.wal.release(self.shard.id, seq);
+        }
+        Ok(record)
+    }
+
+    /// The flusher ended: because it was drained, or because the writer did?
+    fn lost(&self) -> Option<WriteError> {
+        futures::FutureExt::now_or_never(self.segments.ended())
+    }
+
+    /// The next answer, of a segment or of an edit.
+    async fn step(&self, segment: &mut Pending, edit: &mut Option<EditInFlight>) -> Step {
+        match edit {
+            Some(edit) => match select(Pin::new(segment), edit.pending.as_mut()).await {
+                Either::Left((outcome, _)) => Step::Segment(outcome),
+                Either::Right((outcome, _)) => Step::Edit(outcome),
+            },
+            None => Step::Segment(segment.await),
+        }
+    }
+
+    /// Lists what is not listed yet. The snapshot is taken at the same moment, so that it is the
+    /// state after exactly this edit.
+    async fn start_edit(&mut self, unlisted: &mut Unlisted, last: bool) -> Result<EditInFlight, Ended> {
+        let removed = std::mem::take(&mut *self.shard.removed.lock());
+        let edit = Edit {
+            trim: self.segments.point(),
+            owner: self.owner,
+            since: self.since,
+            segments: std::mem::take(&mut unlisted.records),
+            removed,
+            starts: Vec::new(),
+        };
+        if let Err(error) = self.shard.committed.write().apply_marks(&edit) {
+            return Err(Ended::Broken(error.to_string()));
+        }
+        unlisted.edits_since_snapshot += 1;
+        let snapshot = (last || unlisted.edits_since_snapshot >= self.options.snapshot_every).then(|| {
+            unlisted.edits_since_snapshot = 0;
+            codec::encode_snapshot(&self.shard.committed.read())
+        });
+        let bytes = codec::encode_edit(&edit);
+        let crc = crc32c::crc32c(&bytes);
+        match self.manifest.append(Body::from(bytes), Some(crc), Bytes::new()).await {
+            Ok(pending) => Ok(EditInFlight { pending: Box::pin(pending), snapshot }),
+            Err(error) => Err(Ended::Lost(error)),
+        }
+    }
+
+    /// An edit is committed: it proves that we lead, and its snapshot may be written.
+    async fn edit_committed(&self, committed: Committed, edit: Option<EditInFlight>) -> Result<(), Ended> {
+        self.segments.prove(committed.date);
+        let snapshot = edit.and_then(|edit| edit.snapshot);
+        let point = self.manifest.point_after(committed.number);
+        if let (Some(snapshot), Some(point)) = (snapshot, point) {
+            // A snapshot only shortens the next start: without it the edits are read.
+            if let Err(error) = self.snapshots.write_snapshot(point, Body::from(snapshot)).await {
+                tracing::warn!(shard = %self.shard.id, %error, "manifest snapshot not written; the next one will be");
+            }
+        }
+        Ok(())
+    }
+
+    /// The last edit and snapshot of an orderly end.
+    async fn finish(&mut self, mut unlisted: Unlisted, edit: Option<EditInFlight>) -> Ended {
+        if let Some(mut edit) = edit {
+            match edit.pending.as_mut().await {
+                Ok(committed) => {
+                    if let Err(ended) = self.edit_committed(committed, Some(edit)).await {
+                        return ended;
+                    }
+                }
+                Err(error) => return Ended::Lost(error),
+            }
+        }
+        let last = match self.start_edit(&mut unlisted, true).await {
+            Ok(mut last) => match last.pending.as_mut().await {
+                Ok(committed) => self.edit_committed(committed, Some(last)).await,
+                Err(error) => Err(Ended::Lost(error)),
+            },
+            Err(ended) => Err(ended),
+        };
+        self.segments.close().await;
+        self.manifest.close().await;
+        match last {
+            Ok(()) => Ended::Drained,
+            Err(ended) => ended,
+        }
+    }
+}
+
+enum Step {
+    Segment(Result<Committed, WriteError>),
+    Edit(Result<Committed, WriteError>),
+}
+
+fn record_of(committed: Committed, footer: &highwater_format::segment::Footer) -> Option<SegmentRecord> {
+    let head = SegmentHead {
+        number: committed.number,
+        epoch: committed.epoch,
+        etag: committed.etag?,
+        size: committed.size,
+        payload_at: committed.payload_at,
+    };
+    Some(seal::record(head, footer))
+}

@@ -1,0 +1,174 @@
+//! One leadership of a shard: its tasks, its end, and the way back.
+
+use std::sync::Arc;
+
+use highwater_env::TaskHandle;
+use highwater_types::Epoch;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::engine::{RETRY_AFTER, Shared};
+use crate::flush::committer::{Committer, Ended};
+use crate::flush::flusher::Flusher;
+use crate::recover::{self, RecoverError, TakenShard};
+use crate::shard::Shard;
+use crate::shard::live::PartitionLive;
+use crate::wal::{RecoveredFrame, WalSeq};
+
+/// Segments that wait for the committer beyond those in the journal's window.
+const COMMIT_QUEUE: usize = 8;
+
+/// A shard that this broker leads; nothing is sequenced before [`Leading::open`].
+pub struct Leading {
+    pub shard: Arc<Shard>,
+    pub epoch: Epoch,
+    /// First epoch whose frames in the local log are ours to replay.
+    pub since: Epoch,
+    ended: oneshot::Receiver<Ended>,
+    flusher: TaskHandle,
+}
+
+impl Leading {
+    /// Begins to serve.
+    pub fn open(&self) {
+        self.shard.live.lock().epoch = Some(self.epoch);
+        tracing::info!(shard = %self.shard.id, epoch = %self.epoch, "leading");
+    }
+}
+
+/// Puts a taken shard into memory and starts its tasks.
+pub fn start(shared: &Arc<Shared>, shard: &Arc<Shard>, taken: TakenShard, draining: watch::Receiver<bool>) -> Leading {
+    let TakenShard { epoch, since, manifest, segments, edits, snapshots } = taken;
+    let partitions = shared.partitions_of(shard.id);
+    {
+        let mut live = shard.live.lock();
+        for (tp, settings) in partitions {
+            let record = manifest.partitions.get(&tp);
+            let (log_start, log_end) = record.map_or((0, 0), |record| (record.log_start, record.log_end));
+            let producers = record.map(|record| record.producers.clone()).unwrap_or_default();
+            live.add(PartitionLive::new(tp, settings, log_start, log_end, producers));
+        }
+        let gone = manifest.partitions.keys().filter(|tp| !live.slots.contains_key(tp));
+        shard.removed.lock().extend(gone);
+    }
+    *shard.committed.write() = manifest;
+    let (to_committer, in_flight) = mpsc::channel(COMMIT_QUEUE);
+    let (report, ended) = oneshot::channel();
+    let committer = Committer {
+        options: Arc::clone(&shared.options),
+        shard: Arc::clone(shard),
+        wal: shared.wal.clone(),
+        segments: segments.clone(),
+        manifest: edits,
+        snapshots,
+        owner: shared.options.identity,
+        since,
+        in_flight,
+    };
+    shared.env.spawn("committer", async move {
+        // Nobody listens when the engine was dropped: a crash.
+        let _ = report.send(committer.run().await);
+    });
+    let flusher = Flusher {
+        env: shared.env.clone(),
+        options: Arc::clone(&shared.options),
+        shard: Arc::clone(shard),
+        wal: shared.wal.clone(),
+        writer: segments,
+        pacer: Arc::clone(&shared.pacer),
+        draining,
+        committer: to_committer,
+    };
+    let flusher = shared.env.spawn("flusher", flusher.run());
+    Leading { shard: Arc::clone(shard), epoch, since, ended, flusher }
+}
+
+/// Stays with a shard until the engine drains: when leadership is lost, steps down and, after a
+/// while, takes over again; when the chain is broken, stops it for a person to look.
+pub fn supervise(shared: Arc<Shared>, leading: Leading, draining: watch::Receiver<bool>) -> TaskHandle {
+    let env = shared.env.clone();
+    env.spawn("leader", async move {
+        let mut leading = leading;
+        loop {
+            let shard = Arc::clone(&leading.shard);
+            let epoch = leading.epoch;
+            let ended = leading.ended.await;
+            leading.flusher.abort();
+            match ended {
+                Ok(Ended::Drained) => {
+                    shard.live.lock().epoch = None;
+                    return;
+                }
+                Ok(Ended::Lost(reason)) => {
+                    tracing::warn!(shard = %shard.id, %epoch, %reason, "leadership is lost");
+                    step_down(&shared, &shard, epoch).await;
+                }
+                Ok(Ended::Broken(why)) => {
+                    tracing::error!(shard = %shard.id, %epoch, %why, "the shard stops: run `highwater verify` on the bucket");
+                    step_down(&shared, &shard, epoch).await;
+                    return;
+                }
+                Err(_) => {
+                    tracing::error!(shard = %shard.id, %epoch, "the shard's committer failed; the shard stops");
+                    step_down(&shared, &shard, epoch).await;
+                    return;
+                }
+            }
+            match come_back(&shared, &shard, &draining).await {
+                Some(again) => leading = again,
+                None => return,
+            }
+        }
+    })
+}
+
+/// Nothing more is acknowledged. What only our disk has is a deposed tail: it goes to a side file.
+async fn step_down(shared: &Shared, shard: &Arc<Shard>, epoch: Epoch) {
+    let (tail, last, effects, open) = {
+        let mut live = shard.live.lock();
+        let tail = live.unflushed_local();
+        let last = live.last_wal_seq.take();
+        let (effects, open) = live.step_down();
+        (tail, last, effects, open)
+    };
+    effects.run();
+    shard.room.release(open);
+    let Some(last) = last else { return };
+    let frame = |(tp, batch)| RecoveredFrame { seq: WalSeq(0), shard: shard.id, epoch, tp, batch };
+    let frames: Vec<RecoveredFrame> = tail.into_iter().map(frame).collect();
+    if !frames.is_empty() {
+        match shared.wal.set_aside(shard.id, epoch, &frames).await {
+            Ok(path) => tracing::warn!(
+                shard = %shard.id, %epoch, batches = frames.len(), path = %path.display(),
+                "batches that only this broker had were set aside, another leader goes on without them"
+            ),
+            Err(error) => {
+                // Their frames stay in the log, and the next start sets them aside.
+                tracing::error!(shard = %shard.id, %error, "a deposed tail could not be set aside");
+                return;
+            }
+        }
+    }
+    shared.wal.release(shard.id, last);
+}
+
+/// Takes the shard over again, unless the engine drains first.
+async fn come_back(shared: &Arc<Shared>, shard: &Arc<Shard>, draining: &watch::Receiver<bool>) -> Option<Leading> {
+    loop {
+        shared.env.sleep(RETRY_AFTER).await;
+        if *draining.borrow() {
+            return None;
+        }
+        match recover::take_over(shared, shard.id).await {
+            Ok(taken) => {
+                let leading = start(shared, shard, taken, draining.clone());
+                leading.open();
+                return Some(leading);
+            }
+            Err(RecoverError::Corrupt(why)) => {
+                tracing::error!(shard = %shard.id, %why, "the shard stays down: run `highwater verify` on the bucket");
+                return None;
+            }
+            Err(error) => tracing::warn!(shard = %shard.id, %error, "could not take the shard over; trying again"),
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The manifest's state: segments, and by partition its extents, epochs and producers.
+//!
+//! It changes only by [`Manifest::apply_segment`] and [`Manifest::apply`], so a leader that
+//! commits, a candidate that recovers and a broker that only reads compute the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use highwater_journal::TrimPoint;
+use highwater_store::Etag;
+use highwater_types::{Epoch, Offset, TopicPartition};
+
+use crate::shard::producers::{Producers, Sequence, SequencedBatch};
+
+/// One committed segment and what it holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentRecord {
+    /// Which one.
+    pub head: SegmentHead,
+    /// What it holds, by partition and leader epoch, in offset order within a partition.
+    pub extents: Vec<ExtentRecord>,
+}
+
+/// A run of batches of one partition in one segment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExtentRecord {
+    pub tp: TopicPartition,
+    pub first_offset: Offset,
+    pub last_offset: Offset,
+    /// Byte range within the segment.
+    pub start: u64,
+    pub end: u64,
+    pub max_timestamp_ms: i64,
+    /// (leader epoch, its first offset here), ascending; never empty.
+    pub epochs: Vec<(i32, Offset)>,
+    pub producers: Vec<ProducerDelta>,
+}
+
+/// What a run did to one idempotent producer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProducerDelta {
+    pub producer_id: i64,
+    pub epoch: i16,
+    pub last_timestamp_ms: i64,
+    /// Its last batches in the run, oldest first, at most five.
+    pub batches: Vec<SequencedBatch>,
+}
+
+impl ProducerDelta {
+    fn apply(&self, producers: &mut Producers) {
+        for batch in &self.batches {
+            let sequence = Sequence {
+                producer_id: self.producer_id,
+                epoch: self.epoch,
+                first: batch.first_sequence,
+                last: batch.last_sequence,
+            };
+            producers.appended(sequence, batch.first_offset, batch.last_offset, self.last_timestamp_ms);
+        }
+    }
+}
+
+/// A partition's offsets after a takeover without the old leader's tail: a gap, so that no offset
+/// is ever given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    pub tp: TopicPartition,
+    pub next_offset: Offset,
+}
+
+/// One entry of the manifest journal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edit {
+    /// Recovery walks the shard's journal from here; what lies before is in the manifest.
+    pub trim: TrimPoint,
+    /// Identity of the broker that leads.
+    pub owner: u128,
+    /// First epoch since which no other broker has led.
+    pub since: Epoch,
+    /// Segments committed since the last edit, in the order of the chain.
+    pub segments: Vec<SegmentRecord>,
+    /// Partitions whose topic was deleted.
+    pub removed: Vec<TopicPartition>,
+    /// Partitions that go on after a gap.
+    pub starts: Vec<Start>,
+}
+
+/// What an edit may not do. It would be a fault of ours or of the bucket, and stops the shard.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// Segments out of the order of the chain.
+    #[error("segment {number} does not follow {last}")]
+    SegmentOrder { number: u64, last: u64 },
+    /// An extent that overlaps what the partition has.
+    #[error("segment {number} gives {tp} offsets {first}..={last}, which end at {end} already")]
+    OffsetOrder { number: u64, tp: TopicPartition, first: Offset, last: Offset, end: Offset },
+    /// The trim point goes back.
+    #[error("trim point goes back from {from} to {to}")]
+    TrimOrder { from: u64, to: u64 },
+}
+
+/// Reference of an extent to its segment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Located {
+    pub segment: Arc<SegmentHead>,
+    pub first_offset: Offset,
+    pub last_offset: Offset,
+    pub start: u64,
+    pub end: u64,
+    pub max_timestamp_ms: i64,
+}
+
+/// A segment without its extents, shared by the extents that refer to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentHead {
+    /// Its number in the shard's journal.
+    pub number: u64,
+    /// Epoch that wrote it.
+    pub epoch: Epoch,
+    /// Exact reference (rule 7).
+    pub etag: Etag,
+    /// Bytes of the whole object.
+    pub size: u64,
+    /// Where the segment begins in the object, after the journal's header.
+    pub payload_at: u64,
+}
+
+/// One partition's committed past.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PartitionRecord {
+    pub log_start: Offset,
+    /// First offset that the chain does not hold.
+    pub log_end: Offset,
+    /// (epoch, its first offset), ascending.
+    pub epochs: Vec<(i32, Offset)>,
+    /// Ascending by offset.
+    pub extents: Vec<Located>,
+    pub producers: Producers,
+}
+
+impl PartitionRecord {
+    /// The extent that holds `offset`, or the first one after it.
+    pub fn extent_at(&self, offset: Offset) -> Option<&Located> {
+        self.extents.get(self.extents.partition_point(|extent| extent.last_offset < offset))
+    }
+
+    /// Leader epoch in which `offset` was written, or -1.
+    pub fn epoch_at(&self, offset: Offset) -> i32 {
+        let after = self.epochs.partition_point(|(_, first)| *first <= offset);
+        after.checked_sub(1).and_then(|at| self.epochs.get(at)).map_or(-1, |(epoch, _)| *epoch)
+    }
+}
+
+/// A shard's committed past.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    pub trim: TrimPoint,
+    pub owner: u128,
+    pub since: Epoch,
+    /// Last segment taken in.
+    pub last_segment: Option<u64>,
+    pub partitions: BTreeMap<TopicPartition, PartitionRecord>,
+}
+
+impl Default for Manifest {
+    fn default() -> Self {
+        Self { trim: TrimPoint::GENESIS, owner: 0, since: Epoch::NONE, last_segment: None, partitions: BTreeMap::new() }
+    }
+}
+
+impl Manifest {
+    /// Takes in one committed segment; checks everything before it changes anything.
+    pub fn apply_segment(&mut self, record: &SegmentRecord) -> Result<(), ApplyError> {
+        if let Some(last) = self.last_segment.filter(|last| *last >= record.head.number) {
+            return Err(ApplyError::SegmentOrder { number: record.head.number, last });
+        }
+        let mut ends: BTreeMap<TopicPartition, Offset> = BTreeMap::new();
+        for extent in &record.extents {
+            let known = self.partitions.get(&extent.tp).map_or(0, |partition| partition.log_end);
+            let end = ends.entry(extent.tp).or_insert(known);
+            if extent.first_offset < *end || extent.last_offset < extent.first_offset {
+                return Err(ApplyError::OffsetOrder {
+                    number: record.head.number,
+                    tp: extent.tp,
+                    first: extent.first_offset,
+                    last: extent.last_offset,
+                    end: *end,
+                });
+            }
+            *end = extent.last_offset + 1;
+        }
+        self.last_segment = Some(record.head.number);
+        let head = Arc::new(record.head.clone());
+        for extent in &record.extents {
+            let partition = self.partitions.entry(extent.tp).or_default();
+            partition.log_end = extent.last_offset + 1;
+            for (epoch, first_offset) in &extent.epochs {
+                if partition.epochs.last().is_none_or(|(known, _)| known < epoch) {
+                    partition.epochs.push((*epoch, *first_offset));
+                }
+            }
+            for delta in &extent.producers {
+                delta.apply(&mut partition.producers);
+            }
+            partition.extents.push(Located {
+                segment: Arc::clone(&head),
+                first_offset: extent.first_offset,
+                last_offset: extent.last_offset,
+                start: extent.start,
+                end: extent.end,
+                max_timestamp_ms: extent.max_timestamp_ms,
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes in everything of an edit but its segments: for the leader, which has them already.
+    pub fn apply_marks(&mut self, edit: &Edit) -> Result<(), ApplyError> {
+        if edit.trim.number < self.trim.number {
+            return Err(ApplyError::TrimOrder { from: self.trim.number, to: edit.trim.number });
+        }
+        self.trim = edit.trim;
+        self.owner = edit.owner;
+        self.since = edit.since;
+        for tp in &edit.removed {
+            self.partitions.remove(tp);
+        }
+        for start in &edit.starts {
+            let partition = self.partitions.entry(start.tp).or_default();
+            partition.log_end = partition.log_end.max(start.next_offset);
+        }
+        Ok(())
+    }
+
+    /// Takes in one entry of the manifest journal.
+    pub fn apply(&mut self, edit: &Edit) -> Result<(), ApplyError> {
+        for segment in &edit.segments {
+            self.apply_segment(segment)?;
+        }
+        self.apply_marks(edit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use highwater_types::TopicId;
+
+    use super::*;
+
+    fn segment(number: u64, first: Offset, last: Offset, epoch: i32) -> SegmentRecord {
+        let tp = TopicPartition { topic: TopicId::ZERO, partition: 0 };
+        SegmentRecord {
+            head: SegmentHead { number, epoch: Epoch(1), etag: Etag::from("e"), size: 100, payload_at: 128 },
+            extents: vec![ExtentRecord {
+                tp,
+                first_offset: first,
+                last_offset: last,
+                start: 0,
+                end: 50,
+                max_timestamp_ms: 5,
+                epochs: vec![(epoch, first)],
+                producers: Vec::new(),
+            }],
+        }
+    }
+
+    #[test]
+    fn segments_follow_each_other_and_gaps_are_allowed() {
+        let mut manifest = Manifest::default();
+        manifest.apply_segment(&segment(1, 0, 9, 1)).unwrap();
+        manifest.apply_segment(&segment(4, 20, 29, 3)).unwrap();
+        let partition = manifest.partitions.values().next().unwrap();
+        assert_eq!(partition.log_end, 30);
+        assert_eq!(partition.epochs, vec![(1, 0), (3, 20)]);
+        let first_at = |offset| partition.extent_at(offset).map(|extent| extent.first_offset);
+        assert_eq!((first_at(9), first_at(10), first_at(30)), (Some(0), Some(20), None));
+    }
+
+    #[test]
+    fn what_goes_back_is_refused_and_changes_nothing() {
+        let mut manifest = Manifest::default();
+        manifest.apply_segment(&segment(3, 0, 9, 1)).unwrap();
+        let before = manifest.clone();
+        assert!(matches!(manifest.apply_segment(&segment(3, 10, 11, 1)), Err(ApplyError::SegmentOrder { .. })));
+        assert!(matches!(manifest.apply_segment(&segment(4, 9, 11, 1)), Err(ApplyError::OffsetOrder { .. })));
+        assert_eq!(manifest, before);
+    }
+}

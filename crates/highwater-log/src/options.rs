@@ -1,0 +1,72 @@
+//! The engine's settings, each with its default and its reason.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Bytes in one mebibyte.
+const MIB: usize = 1 << 20;
+
+/// Settings of one broker's engine. Tests shorten times and sizes; users change few of them.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// Where the write-ahead log lives.
+    pub wal_dir: PathBuf,
+    /// Most bytes of write-ahead log on disk; at the limit producers wait.
+    pub wal_max_bytes: u64,
+    /// Bytes of one write-ahead log file; preallocated and recycled.
+    pub wal_file_bytes: u64,
+    /// Who this broker is, over restarts: its own unflushed tail may be replayed only by itself.
+    pub identity: u128,
+    /// A shard's buffer is sealed at this size.
+    pub flush_bytes: usize,
+    /// Pace of flushes that are not full: one token each, shared by the broker's shards; also the
+    /// age at which a buffer that an ack waits for is sealed.
+    pub flush_interval: Duration,
+    /// Whether flushes are paced at all: puts on a remote bucket cost money, on a directory not.
+    pub paced: bool,
+    /// Age at which bytes are flushed that the write-ahead log has made durable already.
+    pub flush_max_age: Duration,
+    /// Unflushed bytes of all shards; at the limit producers wait.
+    pub unflushed_max_bytes: usize,
+    /// Flushed bytes kept in memory for readers at the tail.
+    pub tail_max_bytes: usize,
+    /// Bytes of segments kept in memory for readers behind the tail.
+    pub block_cache_bytes: usize,
+    /// A manifest edit is written at least every so many segments: it bounds the walk of recovery.
+    pub manifest_every: usize,
+    /// A manifest snapshot is written every so many edits.
+    pub snapshot_every: u64,
+    /// Idle producers are forgotten after this (Kafka's producer.id.expiration.ms).
+    pub producer_expiration: Duration,
+    /// Puts of one shard in flight (the epoch's window).
+    pub window: u32,
+    /// Puts that hang are sent again, and given up after this.
+    pub put_deadline: Duration,
+    /// Names are not deleted earlier than this after the manifest left them behind.
+    pub gc_grace: Duration,
+}
+
+impl EngineOptions {
+    /// Defaults for a data directory; `remote` says whether the bucket is across a network.
+    pub fn new(wal_dir: PathBuf, identity: u128, remote: bool) -> Self {
+        Self {
+            wal_dir,
+            wal_max_bytes: 1 << 30,
+            wal_file_bytes: 64 << 20,
+            identity,
+            flush_bytes: 8 * MIB,
+            flush_interval: Duration::from_millis(100),
+            paced: remote,
+            flush_max_age: Duration::from_secs(1),
+            unflushed_max_bytes: 128 * MIB,
+            tail_max_bytes: 64 * MIB,
+            block_cache_bytes: 64 * MIB,
+            manifest_every: 32,
+            snapshot_every: 64,
+            producer_expiration: Duration::from_secs(86_400),
+            window: 4,
+            put_deadline: Duration::from_secs(30),
+            gc_grace: Duration::from_secs(20 * 60),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! One partition as the layers above see it: append, read, marks, offsets by time.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use highwater_batch::{Expansion, Records, StoredBatch};
+use highwater_types::{Epoch, Offset, TopicPartition};
+
+use crate::api::{
+    Acks, AppendError, EpochEnd, FoundOffset, Isolation, Marks, OffsetQuery, Origin, ReadError, ReadOutcome,
+    ReadRequest,
+};
+use crate::engine::Shared;
+use crate::manifest::Located;
+use crate::shard::Shard;
+use crate::shard::admit;
+use crate::shard::live::Slot;
+use crate::ticket::AppendTicket;
+use crate::waiter::Waiter;
+
+/// A handle to a partition that this broker leads; cheap to clone, valid until leadership or the
+/// topic goes away (then every call says so).
+#[derive(Clone)]
+pub struct Partition {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) shard: Arc<Shard>,
+    pub(crate) slot: Slot,
+    pub(crate) epoch: Epoch,
+    pub(crate) tp: TopicPartition,
+}
+
+/// What a plan of a read found.
+enum Plan {
+    /// Served from memory.
+    Tail(ReadOutcome),
+    /// To be read from this extent.
+    Bucket(Box<Located>, Marks),
+}
+
+impl Partition {
+    /// Which one.
+    pub const fn topic_partition(&self) -> TopicPartition {
+        self.tp
+    }
+
+    /// Appends the one batch of `records`: validates it, gives it offsets, puts it on its way.
+    ///
+    /// Never waits: what has to be waited for is the ticket. `frame_bytes` is the size of the
+    /// buffer that `records` is a slice of (a small slice of a large frame is copied). Calls of one
+    /// task are appended in their order. On an error nothing was appended;
+    /// [`AppendError::Backpressure`] asks to wait for [`crate::Log::room`] and call again.
+    pub fn append(
+        &self,
+        records: &Bytes,
+        frame_bytes: usize,
+        origin: Origin,
+        acks: Acks,
+    ) -> Result<AppendTicket, AppendError> {
+        let now_ms = self.shared.env.wall_ms();
+        let settings = {
+            let live = self.shard.live.lock();
+            let partition = live.partition(self.slot).ok_or(AppendError::NotLeader)?;
+            Arc::clone(&partition.settings)
+        };
+        let batch = admit::admit(records, frame_bytes, origin, &settings, now_ms)?;
+        let bytes = batch.stored.len();
+        match origin {
+            Origin::Client if !self.shard.room.charge(bytes) => return Err(AppendError::Backpressure),
+            Origin::Client => {}
+            Origin::Coordinator => self.shard.room.force(bytes),
+        }
+        let now = self.shared.env.now();
+        let wants_ack = acks != Acks::None;
+        let mut live = self.shard.live.lock();
+        if live.epoch != Some(self.epoch) {
+            drop(live);
+            self.shard.room.release(bytes);
+            return Err(AppendError::NotLeader);
+        }
+        let wal = Some(&self.shared.wal);
+        let sequenced = match live.append(self.shard.id, self.slot, batch, wal, now, now_ms, wants_ack) {
+            Ok(sequenced) => sequenced,
+            Err(error) => {
+                if error == AppendError::Backpressure {
+                    // The log or the offset reserve is used up: only a flush gives room again.
+                    live.ack_waits |= live.open_since.is_some();
+                    self.shard.flush.notify_one();
+                }
+                drop(live);
+                self.shard.room.release(bytes);
+                return Err(error);
+            }
+        };
+        let (ticket, effects) = if wants_ack {
+            let (sender, ticket) = AppendTicket::waiting();
+            (ticket, Some(live.await_durable(self.slot, sequenced.end, sequenced.outcome, sender)))
+        } else {
+            (AppendTicket::ready(sequenced.outcome), None)
+        };
+        drop(live);
+        self.shard.room.release(bytes - sequenced.bytes);
+        if let Some(effects) = effects {
+            effects.run();
+        }
+        if sequenced.flush {
+            self.shard.flush.notify_one();
+        }
+        Ok(ticket)
+    }
+
+    /// Present marks.
+    pub fn marks(&self) -> Result<Marks, ReadError> {
+        let live = self.shard.live.lock();
+        if live.epoch != Some(self.epoch) {
+            return Err(ReadError::NotLeader);
+        }
+        match live.partition(self.slot) {
+            Some(partition) if partition.deleted => Err(ReadError::Unknown),
+            _ => live.marks(self.slot).ok_or(ReadError::NotLeader),
+        }
+    }
+
+    /// Wakes `waiter` when the high watermark passes `beyond`, or the partition goes away; at once
+    /// if it has. May wake early.
+    pub fn wake_on_progress(&self, beyond: Offset, waiter: &Arc<Waiter>) {
+        let mut live = self.shard.live.lock();
+        let watching = live.epoch == Some(self.epoch) && live.watch(self.slot, beyond, waiter);
+        drop(live);
+        if !watching {
+            waiter.wake();
+        }
+    }
+
+    /// Reads whole batches; empty at the end of what the isolation sees. May be cancelled.
+    pub async fn read(&self, request: ReadRequest) -> Result<ReadOutcome, ReadError> {
+        match self.plan(&request)? {
+            Plan::Tail(outcome) => Ok(outcome),
+            Plan::Bucket(extent, marks) => {
+                let block = self.block(&extent).await?;
+                let end = marks.readable_end(request.isolation);
+                let bytes = block.slice(request.offset, end, request.max_bytes, request.at_least_one_batch);
+                let (chunks, len) = if bytes.is_empty() { (Vec::new(), 0) } else { (vec![bytes.clone()], bytes.len()) };
+                Ok(ReadOutcome { chunks, bytes: len, marks, aborted: Vec::new() })
+            }
+        }
+    }
+
+    /// Where to read: memory if it reaches back to the offset, else the extent that holds it or,
+    /// in a gap, the next one.
+    fn plan(&self, request: &ReadRequest) -> Result<Plan, ReadError> {
+        let live = self.shard.live.lock();
+        if live.epoch != Some(self.epoch) {
+            return Err(ReadError::NotLeader);
+        }
+        let partition = live.partition(self.slot).ok_or(ReadError::NotLeader)?;
+        if partition.deleted {
+            return Err(ReadError::Unknown);
+        }
+        let marks = live.marks(self.slot).ok_or(ReadError::NotLeader)?;
+        if request.offset < marks.log_start || request.offset > marks.log_end {
+            return Err(ReadError::OutOfRange(marks));
+        }
+        let end = marks.readable_end(request.isolation);
+        if request.offset < end && partition.tail_start().is_none_or(|start| request.offset < start) {
+            let committed = self.shard.committed.read();
+            // Memory may hold the extent's end already; it is read from the bucket all the same.
+            let extent = committed.partitions.get(&self.tp).and_then(|record| record.extent_at(request.offset));
+            if let Some(extent) = extent.filter(|extent| extent.first_offset < end) {
+                return Ok(Plan::Bucket(Box::new(extent.clone()), marks));
+            }
+        }
+        let (chunks, bytes) =
+            partition.read_tail(request.offset, end, request.max_bytes, request.at_least_one_batch);
+        Ok(Plan::Tail(ReadOutcome { chunks, bytes, marks, aborted: Vec::new() }))
+    }
+
+    async fn block(&self, extent: &Located) -> Result<Arc<crate::read::block::Block>, ReadError> {
+        let name = self.shared.segment_name(self.shard.id, extent.segment.number);
+        self.shared.blocks.get(self.shard.id, &name, extent).await.map_err(|error| {
+            tracing::error!(partition = %self.tp, %error, "a segment could not be read");
+            ReadError::Storage(error.to_string())
+        })
+    }
+
+    /// Finds an offset by position or time. `None` if no record is at or after the time.
+    pub async fn offset_for(&self, query: OffsetQuery) -> Result<Option<FoundOffset>, ReadError> {
+        let marks = self.marks()?;
+        match query {
+            OffsetQuery::Earliest => Ok(Some(self.at(marks.log_start, -1))),
+            OffsetQuery::Latest(isolation) => Ok(Some(FoundOffset {
+                offset: marks.readable_end(isolation),
+                timestamp_ms: -1,
+                leader_epoch: marks.leader_epoch,
+            })),
+            OffsetQuery::Timestamp(timestamp_ms) => self.first_at(timestamp_ms, marks).await,
+            OffsetQuery::MaxTimestamp => match self.max_timestamp(marks.high_watermark) {
+                Some(timestamp_ms) => self.first_at(timestamp_ms, marks).await,
+                None => Ok(None),
+            },
+        }
+    }
+
+    fn at(&self, offset: Offset, timestamp_ms: i64) -> FoundOffset {
+        let known = self.shard.committed.read().partitions.get(&self.tp).map_or(-1, |record| record.epoch_at(offset));
+        let leader_epoch = if known < 0 { self.epoch.as_leader_epoch() } else { known };
+        FoundOffset { offset, timestamp_ms, leader_epoch }
+    }
+
+    /// The greatest timestamp below `end`, by batches.
+    fn max_timestamp(&self, end: Offset) -> Option<i64> {
+        let live = self.shard.live.lock();
+        let tail = live.partition(self.slot)?.tail.iter().filter(|batch| batch.last_offset < end);
+        let in_memory = tail.map(|batch| batch.max_timestamp_ms).max();
+        let committed = self.shard.committed.read();
+        let extents = committed.partitions.get(&self.tp).map_or(&[][..], |record| &record.extents);
+        in_memory.max(extents.iter().map(|extent| extent.max_timestamp_ms).max())
+    }
+
+    /// The first record with a timestamp at or after `timestamp_ms`, below the high watermark.
+    async fn first_at(&self, timestamp_ms: i64, marks: Marks) -> Result<Option<FoundOffset>, ReadError> {
+        let extents: Vec<Located> = {
+            let committed = self.shard.committed.read();
+            let extents = committed.partitions.get(&self.tp).map_or(&[][..], |record| &record.extents);
+            let late = |extent: &&Located| {
+                extent.max_timestamp_ms >= timestamp_ms && extent.last_offset >= marks.log_start
+            };
+            extents.iter().find(late).cloned().into_iter().collect()
+        };
+        for extent in &extents {
+            let block = self.block(extent).await?;
+            if let Some(found) = block.batch_at_timestamp(timestamp_ms).and_then(|b| record_at(&b, timestamp_ms)) {
+                return Ok(Some(self.at(found.0, found.1)));
+            }
+        }
+        let batch = {
+            let live = self.shard.live.lock();
+            let partition = live.partition(self.slot).ok_or(ReadError::NotLeader)?;
+            let found = partition.tail.iter().find(|batch| {
+                batch.max_timestamp_ms >= timestamp_ms && batch.last_offset < marks.high_watermark
+            });
+            found.map(|batch| batch.stored.clone())
+        };
+        Ok(batch.and_then(|batch| record_in(&batch, timestamp_ms)).map(|(offset, time)| self.at(offset, time)))
+    }
+
+    /// Where an epoch ends (KIP-101): for the largest known epoch that is not above `epoch`.
+    pub fn epoch_end(&self, epoch: i32) -> Result<Option<EpochEnd>, ReadError> {
+        let marks = self.marks()?;
+        let committed = self.shard.committed.read();
+        let epochs = committed.partitions.get(&self.tp).map_or(&[][..], |record| &record.epochs);
+        let after = epochs.partition_point(|(known, _)| *known <= epoch);
+        if epoch >= marks.leader_epoch {
+            return Ok((epoch == marks.leader_epoch).then_some(EpochEnd { epoch: self.epoch, end_offset: marks.log_end }));
+        }
+        let Some((found, _)) = after.checked_sub(1).and_then(|at| epochs.get(at)) else { return Ok(None) };
+        let end_offset = epochs.get(after).map_or(marks.log_end, |(_, first)| *first);
+        Ok(Some(EpochEnd { epoch: Epoch(found.cast_unsigned()), end_offset }))
+    }
+
+    /// End of what this isolation sees.
+    pub fn readable_end(&self, isolation: Isolation) -> Result<Offset, ReadError> {
+        self.marks().map(|marks| marks.readable_end(isolation))
+    }
+}
+
+/// Offset and timestamp of the first record in a batch at or after a time.
+fn record_at(batch: &Bytes, timestamp_ms: i64) -> Option<(Offset, i64)> {
+    record_in(&StoredBatch::from_bytes(batch).ok()?, timestamp_ms)
+}
+
+fn record_in(batch: &StoredBatch, timestamp_ms: i64) -> Option<(Offset, i64)> {
+    let records = Records::open(batch, Expansion::default()).ok()?;
+    let mut records = records.filter_map(Result::ok);
+    records.find(|record| record.timestamp >= timestamp_ms).map(|record| (record.offset, record.timestamp))
+}

@@ -1,0 +1,151 @@
+//! Blocks by what they hold: single flight, within a budget that counts until the last reader has
+//! let go.
+//!
+//! A block's permit lives as long as any slice of its bytes, so a slow reader's answers are in the
+//! budget, too: at the limit, loads wait, and nothing else of the broker does.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use highwater_store::{ReadRange, Store, StoreError};
+use highwater_types::ShardId;
+use parking_lot::Mutex;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+
+use super::block::{Block, BlockError};
+use crate::manifest::Located;
+
+/// Budget granularity: permits are counted in KiB so that any budget fits the semaphore.
+const PERMIT_BYTES: usize = 1024;
+
+/// What a block holds. The e-tag keeps a name that came back from serving old bytes (rule 7).
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    shard: ShardId,
+    number: u64,
+    start: u64,
+    etag: Arc<str>,
+}
+
+/// Why a block could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{name}: {source}")]
+    Block {
+        name: String,
+        #[source]
+        source: BlockError,
+    },
+}
+
+/// Keeps bytes and the permit that accounts for them together.
+struct Accounted {
+    bytes: Bytes,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Accounted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[derive(Default)]
+struct Entries {
+    by_key: HashMap<Key, (u64, Arc<OnceCell<Arc<Block>>>)>,
+    /// Last use, oldest first.
+    by_use: BTreeMap<u64, Key>,
+    clock: u64,
+}
+
+/// Blocks of all shards.
+pub struct BlockCache {
+    store: Arc<dyn Store>,
+    permits: Arc<Semaphore>,
+    total: u32,
+    entries: Mutex<Entries>,
+}
+
+impl BlockCache {
+    /// Holds at most `budget` bytes, slices in readers' hands included.
+    pub fn new(store: Arc<dyn Store>, budget: usize) -> Self {
+        let total = u32::try_from((budget / PERMIT_BYTES).max(1)).unwrap_or(u32::MAX);
+        Self {
+            store,
+            permits: Arc::new(Semaphore::new(total as usize)),
+            total,
+            entries: Mutex::new(Entries::default()),
+        }
+    }
+
+    /// The block of an extent, from memory or from the bucket. Concurrent callers share one load;
+    /// after an error the next caller tries again.
+    pub async fn get(&self, shard: ShardId, name: &str, extent: &Located) -> Result<Arc<Block>, LoadError> {
+        let key = Key {
+            shard,
+            number: extent.segment.number,
+            start: extent.start,
+            etag: Arc::from(extent.segment.etag.as_str()),
+        };
+        let cell = self.entries.lock().touch(key);
+        cell.get_or_try_init(|| self.load(name, extent)).await.cloned()
+    }
+
+    async fn load(&self, name: &str, extent: &Located) -> Result<Arc<Block>, LoadError> {
+        let len = usize::try_from(extent.end - extent.start).unwrap_or(usize::MAX);
+        let permit = self.admit(len).await;
+        let base = extent.segment.payload_at;
+        let range = ReadRange::Bounded(base + extent.start..base + extent.end);
+        let read = self.store.read(name, range, Some(&extent.segment.etag)).await?;
+        let bytes = match permit {
+            Some(permit) => Bytes::from_owner(Accounted { bytes: read.bytes, _permit: permit }),
+            None => read.bytes,
+        };
+        let block = Block::open(bytes, extent.first_offset, extent.last_offset)
+            .map_err(|source| LoadError::Block { name: name.to_owned(), source })?;
+        Ok(Arc::new(block))
+    }
+
+    /// Room for `len` bytes: drops what was not used for longest, then waits for readers.
+    async fn admit(&self, len: usize) -> Option<OwnedSemaphorePermit> {
+        let wanted = u32::try_from(len.div_ceil(PERMIT_BYTES)).unwrap_or(u32::MAX).min(self.total);
+        while self.permits.available_permits() < wanted as usize {
+            if !self.entries.lock().drop_oldest() {
+                break;
+            }
+        }
+        // The semaphore is never closed.
+        Arc::clone(&self.permits).acquire_many_owned(wanted).await.ok()
+    }
+}
+
+impl Entries {
+    /// The cell of a key, new or known, as the most recently used.
+    fn touch(&mut self, key: Key) -> Arc<OnceCell<Arc<Block>>> {
+        self.clock += 1;
+        let now = self.clock;
+        let (used, cell) = self.by_key.entry(key.clone()).or_insert_with(|| (now, Arc::new(OnceCell::new())));
+        let before = std::mem::replace(used, now);
+        let cell = Arc::clone(cell);
+        self.by_use.remove(&before);
+        self.by_use.insert(now, key);
+        cell
+    }
+
+    /// Forgets the block that was not used for longest. `false` if none is left that is loaded.
+    fn drop_oldest(&mut self) -> bool {
+        let loaded = |key: &Key, by_key: &HashMap<Key, (u64, Arc<OnceCell<Arc<Block>>>)>| {
+            by_key.get(key).is_some_and(|(_, cell)| cell.initialized())
+        };
+        let Some(used) = self.by_use.iter().find(|(_, key)| loaded(key, &self.by_key)).map(|(used, _)| *used) else {
+            return false;
+        };
+        if let Some(key) = self.by_use.remove(&used) {
+            self.by_key.remove(&key);
+        }
+        true
+    }
+}

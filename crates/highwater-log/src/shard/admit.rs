@@ -1,0 +1,82 @@
+//! From a request's records to a batch that may be appended: everything that needs no lock.
+
+use bytes::Bytes;
+use highwater_batch::{BatchLimits, Expansion, InvalidBatch, Records, Source, StoredBatch, TimestampBounds};
+use highwater_meta::{TimestampType, TopicSettings};
+
+use super::live::NewBatch;
+use super::producers::Sequence;
+use crate::api::{AppendError, Origin};
+
+impl From<InvalidBatch> for AppendError {
+    fn from(error: InvalidBatch) -> Self {
+        match error {
+            InvalidBatch::Corrupt(why) => Self::Corrupt(why),
+            InvalidBatch::Magic(magic) => Self::UnsupportedMagic(magic),
+            InvalidBatch::TooLarge { size, limit } => Self::TooLarge { size, limit },
+            InvalidBatch::Timestamp { .. } => Self::InvalidTimestamp(error.to_string()),
+            InvalidBatch::Record(_) | InvalidBatch::Codec(_) => Self::InvalidRecord(error.to_string()),
+        }
+    }
+}
+
+/// Validates the one batch of `records` against the topic's settings, at `now_ms`.
+///
+/// `frame_bytes` is the size of the buffer that `records` is a slice of: a small batch of a large
+/// frame is copied, so that it does not keep the frame in memory.
+pub fn admit(
+    records: &Bytes,
+    frame_bytes: usize,
+    origin: Origin,
+    settings: &TopicSettings,
+    now_ms: i64,
+) -> Result<NewBatch, AppendError> {
+    let (header, batch) = highwater_batch::single_batch(records)?;
+    let client = origin == Origin::Client;
+    let log_append_time = settings.timestamp_type == TimestampType::LogAppendTime;
+    let timestamps = if client && !log_append_time {
+        TimestampBounds::around(now_ms, settings.timestamp_before_max_ms, settings.timestamp_after_max_ms)
+    } else {
+        TimestampBounds::NONE
+    };
+    let max_bytes = if client { settings.max_message_bytes } else { usize::MAX };
+    let source = if client { Source::Client } else { Source::Coordinator };
+    highwater_batch::validate(&header, &batch, source, &BatchLimits { max_bytes, timestamps })?;
+    let mut stored = StoredBatch::from_bytes(&batch).map_err(|error| AppendError::Corrupt(error.to_string()))?;
+    if client && settings.cleanup.compact {
+        refuse_null_keys(&stored)?;
+    }
+    stored.release_frame(frame_bytes, 0);
+    let mut max_timestamp_ms = header.max_timestamp;
+    let mut log_append_time_ms = -1;
+    if log_append_time {
+        stored.set_log_append_time(now_ms);
+        max_timestamp_ms = now_ms;
+        log_append_time_ms = now_ms;
+    }
+    let sequence = (header.has_producer() && header.base_sequence >= 0).then(|| Sequence {
+        producer_id: header.producer_id,
+        epoch: header.producer_epoch,
+        first: header.base_sequence,
+        last: header.last_sequence(),
+    });
+    Ok(NewBatch {
+        stored,
+        offsets: i64::from(header.last_offset_delta) + 1,
+        max_timestamp_ms,
+        sequence,
+        log_append_time_ms,
+    })
+}
+
+/// A compacted topic keeps the last record of each key, so each record needs one (as Kafka does).
+fn refuse_null_keys(batch: &StoredBatch) -> Result<(), AppendError> {
+    let invalid = |error: highwater_batch::RecordError| AppendError::InvalidRecord(error.to_string());
+    for record in Records::open(batch, Expansion::default()).map_err(invalid)? {
+        if record.map_err(invalid)?.key.is_none() {
+            let why = "compacted topic cannot accept message without key";
+            return Err(AppendError::InvalidRecord(why.into()));
+        }
+    }
+    Ok(())
+}

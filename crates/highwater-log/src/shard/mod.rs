@@ -1,0 +1,50 @@
+//! One leader's state, and the order of things in it.
+//!
+//! - [`live`]: what is in memory: tails, offsets, tickets, waiters; all under one short lock.
+//! - [`admit`]: from a request's bytes to a batch that may be appended, before the lock.
+//! - [`progress`]: durable marks: synced, flushed, high watermark, and who is woken by them.
+//! - [`producers`]: idempotent producers. - [`room`]: the limit on what is not flushed.
+
+pub mod admit;
+pub mod live;
+pub mod producers;
+pub mod progress;
+pub mod room;
+
+use std::sync::Arc;
+
+use highwater_types::{ShardId, TopicPartition};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+
+use crate::manifest::Manifest;
+
+/// A shard as its tasks and its partitions' handles share it.
+pub struct Shard {
+    /// Which one.
+    pub id: ShardId,
+    /// What is in memory. Never held over an await; taken before `committed` where both are needed.
+    pub live: Mutex<live::Live>,
+    /// What the journals hold.
+    pub committed: RwLock<Manifest>,
+    /// Partitions whose topic was deleted, for the next edit of the manifest.
+    pub removed: Mutex<Vec<TopicPartition>>,
+    /// Something may have to be flushed.
+    pub flush: Notify,
+    /// What is not flushed yet, over all shards of the broker.
+    pub room: Arc<room::Room>,
+}
+
+impl Shard {
+    /// A shard that nobody leads yet.
+    pub fn new(id: ShardId, room: Arc<room::Room>, limits: live::Limits) -> Self {
+        Self {
+            id,
+            live: Mutex::new(live::Live::new(limits)),
+            committed: RwLock::new(Manifest::default()),
+            removed: Mutex::new(Vec::new()),
+            flush: Notify::new(),
+            room,
+        }
+    }
+}

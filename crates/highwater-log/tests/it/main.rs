@@ -1,0 +1,7 @@
+//! The engine against a simulated disk and bucket: what it promises, through crashes and takeovers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod basics;
+mod faults;
+mod model;
+mod world;

@@ -1,0 +1,218 @@
+//! A world for one or more brokers: a bucket, a disk and a clock that outlive them.
+//!
+//! Each broker runs on a runtime of its own, so that a kill takes every task of it at once.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use highwater_batch::{BatchBuilder, Compression, Expansion, Records, StoredBatch};
+use highwater_env::sim::SimEnv;
+use highwater_log::{
+    Acks, AppendError, AppendTicket, Appended, Engine, EngineOptions, Isolation, Log, Origin, Partition, ReadError,
+    ReadRequest,
+};
+use highwater_meta::{MetaClient, MetaOptions, NewTopic};
+use highwater_store::{FaultRates, Faults, MemoryStore, RetryPolicy, Retrying, Store};
+use highwater_types::{Incarnation, TopicPartition};
+
+/// What outlives the brokers.
+pub struct World {
+    pub sim: SimEnv,
+    pub bucket: Arc<Faults>,
+    pub paced: bool,
+    pub shards: u32,
+    pub flush_bytes: usize,
+    incarnations: u64,
+}
+
+/// A running broker.
+pub struct Broker {
+    runtime: tokio::runtime::Runtime,
+    sim: SimEnv,
+    engine: Option<Engine>,
+    pub log: Log,
+    pub meta: MetaClient,
+}
+
+/// A record as tests see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub offset: i64,
+    pub value: u64,
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        let sim = SimEnv::new(seed);
+        let memory: Arc<dyn Store> = Arc::new(MemoryStore::new(&sim.env));
+        let bucket = Arc::new(Faults::new(memory, &sim.env, seed));
+        Self { sim, bucket, paced: false, shards: 2, flush_bytes: 4096, incarnations: 0 }
+    }
+
+    /// Starts a broker of this identity; its write-ahead log is its own.
+    pub fn start(&mut self, identity: u128) -> Broker {
+        self.incarnations += 1;
+        let incarnation = Incarnation(self.incarnations);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut options = EngineOptions::new(format!("/wal-{identity}").into(), identity, true);
+        options.paced = self.paced;
+        options.flush_bytes = self.flush_bytes;
+        options.wal_file_bytes = 1 << 20;
+        options.wal_max_bytes = 8 << 20;
+        options.manifest_every = 3;
+        options.snapshot_every = 2;
+        options.tail_max_bytes = 8192;
+        let sim = self.sim.clone();
+        let store: Arc<dyn Store> =
+            Arc::new(Retrying::new(self.bucket.clone(), &self.sim.env, RetryPolicy::default()));
+        let env = sim.env.clone();
+        let shards = self.shards;
+        let opening = async move {
+            let mut meta = MetaOptions::new();
+            meta.shards = shards;
+            meta.poll_interval = None;
+            let meta = MetaClient::open(&env, Arc::clone(&store), incarnation, meta).await.expect("metadata opens");
+            let engine = Engine::start(env, store, meta.clone(), incarnation, options).await.expect("engine starts");
+            (meta, engine)
+        };
+        let (meta, engine) = drive(&runtime, &sim, opening);
+        Broker { runtime, sim, log: engine.log(), engine: Some(engine), meta }
+    }
+
+    pub fn rates(&self, rates: FaultRates) {
+        self.bucket.set_rates(rates);
+    }
+}
+
+/// Runs a future while the clock goes on, 5 ms a step, for at most ten virtual minutes.
+fn drive<F: Future>(runtime: &tokio::runtime::Runtime, sim: &SimEnv, future: F) -> F::Output {
+    runtime.block_on(async {
+        let mut future = Box::pin(future);
+        for _ in 0..120_000 {
+            if let Some(output) = futures::FutureExt::now_or_never(&mut future) {
+                return output;
+            }
+            sim.clock.advance(Duration::from_millis(5)).await;
+        }
+        panic!("nothing happened within ten virtual minutes");
+    })
+}
+
+impl Broker {
+    pub fn run<F: Future>(&self, future: F) -> F::Output {
+        drive(&self.runtime, &self.sim, future)
+    }
+
+    /// Lets time pass.
+    pub fn tick(&self, ms: u64) {
+        self.runtime.block_on(self.sim.clock.advance(Duration::from_millis(ms)));
+    }
+
+    pub fn create(&self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> Vec<TopicPartition> {
+        let mut topic = NewTopic::new(name, partitions);
+        for (key, value) in configs {
+            topic = topic.config(*key, *value);
+        }
+        let meta = self.meta.clone();
+        let created = self.run(async move { meta.create_topics(vec![topic], false).await });
+        let topic = created.into_iter().next().unwrap().unwrap();
+        (0..partitions).map(|partition| TopicPartition { topic: topic.id, partition }).collect()
+    }
+
+    pub fn partition(&self, tp: TopicPartition) -> Partition {
+        self.log.partition(tp).unwrap()
+    }
+
+    /// Appends and waits for the acknowledgement.
+    pub fn append(&self, tp: TopicPartition, values: &[u64]) -> Result<Appended, AppendError> {
+        let ticket = self.try_append(tp, &plain(values), Acks::All)?;
+        self.run(ticket)
+    }
+
+    pub fn try_append(&self, tp: TopicPartition, batch: &Bytes, acks: Acks) -> Result<AppendTicket, AppendError> {
+        let _entered = self.runtime.enter();
+        self.partition(tp).append(batch, batch.len(), Origin::Client, acks)
+    }
+
+    /// Everything from an offset to the high watermark.
+    pub fn read_from(&self, tp: TopicPartition, offset: i64) -> Result<Vec<Seen>, ReadError> {
+        let partition = self.partition(tp);
+        self.run(async move {
+            let mut seen = Vec::new();
+            let mut next = offset;
+            loop {
+                let request = ReadRequest {
+                    offset: next,
+                    max_bytes: 700,
+                    at_least_one_batch: true,
+                    isolation: Isolation::ReadUncommitted,
+                };
+                let outcome = partition.read(request).await?;
+                if outcome.chunks.is_empty() {
+                    // The end, or a gap that reaches to it.
+                    return Ok(seen);
+                }
+                let bytes: Bytes = outcome.chunks.concat().into();
+                assert_eq!(bytes.len(), outcome.bytes);
+                for record in records(bytes) {
+                    if record.offset >= next {
+                        seen.push(record);
+                    }
+                }
+                next = seen.last().expect("a batch holds the offset or lies behind it").offset + 1;
+            }
+        })
+    }
+
+    /// kill -9: every task ends where it stands. The disk keeps what was written.
+    pub fn kill(mut self) {
+        std::mem::forget(self.engine.take());
+        self.runtime.shutdown_background();
+    }
+
+    /// Drains and ends.
+    pub fn stop(mut self) {
+        let engine = self.engine.take().unwrap();
+        let (meta, runtime, sim) = (self.meta.clone(), &self.runtime, &self.sim);
+        drive(runtime, sim, async move {
+            engine.shutdown().await;
+            meta.close().await;
+        });
+    }
+}
+
+/// Records of whole batches.
+pub fn records(bytes: Bytes) -> Vec<Seen> {
+    let mut seen = Vec::new();
+    for batch in highwater_batch::Batches::new(bytes) {
+        let (_, batch) = batch.unwrap();
+        let stored = StoredBatch::from_bytes(&batch).unwrap();
+        assert!(stored.crc_is_right());
+        for record in Records::open(&stored, Expansion::default()).unwrap() {
+            let record = record.unwrap();
+            let value = record.value.unwrap();
+            seen.push(Seen { offset: record.offset, value: u64::from_be_bytes(value[..8].try_into().unwrap()) });
+        }
+    }
+    seen
+}
+
+fn builder(values: &[u64]) -> BatchBuilder {
+    let mut builder = BatchBuilder::new(Compression::None);
+    for value in values {
+        builder.push(1_767_225_600_000, None, Some(&value.to_be_bytes())).unwrap();
+    }
+    builder
+}
+
+/// A batch of plain records.
+pub fn plain(values: &[u64]) -> Bytes {
+    builder(values).finish().unwrap().to_bytes()
+}
+
+/// A batch of an idempotent producer.
+pub fn sequenced(producer_id: i64, epoch: i16, first: i32, values: &[u64]) -> Bytes {
+    builder(values).producer(producer_id, epoch, first).finish().unwrap().to_bytes()
+}

@@ -1,0 +1,75 @@
+//! What every test stands on: a place, the parts, a broker and, if wanted, a bucket.
+
+use anyhow::Result;
+use highwater_tests::clients::At;
+use highwater_tests::highwater::Store;
+use highwater_tests::minio::Minio;
+use highwater_tests::parts::Parts;
+use highwater_tests::place::Place;
+use highwater_tests::system::{Broker, System};
+
+/// A broker with all that belongs to it. Fields are dropped in this order: the folder last.
+pub struct Stage {
+    pub broker: Broker,
+    address: String,
+    _minio: Option<Minio>,
+    pub parts: Parts,
+    pub place: Place,
+}
+
+impl Stage {
+    /// Where clients run.
+    pub fn at(&self) -> At<'_> {
+        At {
+            broker: &self.address,
+            parts: &self.parts,
+            place: &self.place,
+        }
+    }
+}
+
+/// Runs a test on a broker whose bucket is its data directory.
+pub fn on_directory(name: &str, test: impl FnOnce(&mut Stage) -> Result<()>) -> Result<()> {
+    let (parts, place) = (Parts::from_environment()?, Place::new(name)?);
+    on_stage(parts, place, None, Store::Directory, test)
+}
+
+/// Runs a test on a broker whose bucket is a prefix in a MinIO of its own. Apache Kafka has no
+/// bucket: there it would be the same test once more, so nothing runs.
+pub fn on_bucket(name: &str, test: impl FnOnce(&mut Stage) -> Result<()>) -> Result<()> {
+    if !is_highwater()? {
+        return Ok(());
+    }
+    let (parts, place) = (Parts::from_environment()?, Place::new(name)?);
+    let minio = Minio::start(&parts, &place)?;
+    let store = Store::Bucket {
+        endpoint: minio.endpoint(),
+        prefix: name.to_owned(),
+    };
+    on_stage(parts, place, Some(minio), store, test)
+}
+
+fn on_stage(
+    parts: Parts,
+    place: Place,
+    minio: Option<Minio>,
+    store: Store,
+    test: impl FnOnce(&mut Stage) -> Result<()>,
+) -> Result<()> {
+    let broker = Broker::start(System::from_environment()?, &parts, &place, store);
+    let broker = broker.inspect_err(|_| place.keep())?;
+    let address = broker.address();
+    let mut stage = Stage {
+        broker,
+        address,
+        _minio: minio,
+        parts,
+        place,
+    };
+    test(&mut stage).inspect_err(|_| stage.place.keep())
+}
+
+/// Whether the broker under test is ours: only ours has a bucket and the operator's lines.
+pub fn is_highwater() -> Result<bool> {
+    Ok(System::from_environment()? == System::Highwater)
+}

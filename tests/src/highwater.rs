@@ -1,0 +1,136 @@
+//! The real `highwater` binary on loopback, over a directory or a bucket.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::minio::{ACCESS_KEY, BUCKET, SECRET_KEY};
+use crate::process::Process;
+use crate::{http, ports, raw, wait};
+
+/// Far above the promise of half a second, which has a test of its own: a recovery is longer, and the
+/// machine of a test is a busy one.
+const READY_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Where a broker keeps its segments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Store {
+    /// Its data directory.
+    Directory,
+    /// A prefix in the bucket of a MinIO.
+    Bucket {
+        /// The address of the MinIO.
+        endpoint: String,
+        /// The prefix within the bucket.
+        prefix: String,
+    },
+}
+
+impl Store {
+    /// The flags that name this store.
+    pub fn flags(&self) -> Vec<String> {
+        match self {
+            Self::Directory => Vec::new(),
+            Self::Bucket { endpoint, prefix } => bucket_flags(endpoint, BUCKET, prefix),
+        }
+    }
+}
+
+/// The flags for any bucket behind any endpoint.
+pub fn bucket_flags(endpoint: &str, bucket: &str, prefix: &str) -> Vec<String> {
+    let url = format!("s3://{bucket}/{prefix}");
+    let pairs = [
+        "--store",
+        &url,
+        "--s3-endpoint",
+        endpoint,
+        "--s3-region",
+        "us-east-1",
+    ];
+    let switches = ["--s3-path-style", "--s3-allow-http"];
+    pairs
+        .into_iter()
+        .chain(switches)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// One broker: running, or down between two starts.
+#[derive(Debug)]
+pub struct Highwater {
+    binary: PathBuf,
+    data: PathBuf,
+    log: PathBuf,
+    store: Store,
+    port: u16,
+    http_port: u16,
+    process: Option<Process>,
+}
+
+impl Highwater {
+    /// Starts a broker with its data in `data` and waits until it is ready.
+    pub fn start(binary: &Path, data: &Path, log: PathBuf, store: Store) -> Result<Self> {
+        fs::create_dir_all(data)?;
+        let mut broker = Self {
+            binary: binary.to_path_buf(),
+            data: data.to_path_buf(),
+            log,
+            store,
+            port: ports::free()?,
+            http_port: ports::free()?,
+            process: None,
+        };
+        broker.up()?;
+        Ok(broker)
+    }
+
+    /// Starts it on its data and waits until it is ready.
+    pub fn up(&mut self) -> Result<()> {
+        let mut command = serve(&self.binary, &self.data, self.port, self.http_port);
+        command.args(self.store.flags());
+        let process = self
+            .process
+            .insert(Process::start("highwater", &mut command, &self.log)?);
+        let address = format!("127.0.0.1:{}", self.port);
+        let http_port = self.http_port;
+        wait::until(READY_DEADLINE, "Highwater to be ready", || {
+            if let Some(status) = process.ended()? {
+                bail!("ended with {status}: {}", process.log_tail());
+            }
+            Ok(http::status(http_port, "/readyz") == Some(200) && raw::answers(&address))
+        })
+        .with_context(|| process.log_tail())
+    }
+
+    /// Where Kafka's clients connect.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where it serves HTTP.
+    pub fn http_port(&self) -> u16 {
+        self.http_port
+    }
+
+    /// The running process.
+    pub fn process(&mut self) -> Result<&mut Process> {
+        self.process.as_mut().context("Highwater is down")
+    }
+}
+
+/// `highwater serve` with the credentials of the tests' MinIO in its environment.
+pub fn serve(binary: &Path, data: &Path, port: u16, http_port: u16) -> Command {
+    let mut command = Command::new(binary);
+    command
+        .arg("serve")
+        .arg("--data")
+        .arg(data)
+        .args(["--listen", &format!("127.0.0.1:{port}")])
+        .args(["--http", &format!("127.0.0.1:{http_port}")])
+        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+    command
+}

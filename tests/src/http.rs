@@ -1,0 +1,28 @@
+//! One GET of HTTP/1.1, enough to ask a server whether it is ready.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// How long a server may take to accept, and to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// A readiness answer is small; more than this is not read.
+const ANSWER_LIMIT: u64 = 64 * 1024;
+
+/// The status of `GET path`, or nothing when no server gave one.
+pub fn status(port: u16, path: &str) -> Option<u16> {
+    let answer = get(port, path)?;
+    answer.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The whole answer to `GET path`, head and body, or nothing when no server gave one.
+pub fn get(port: u16, path: &str) -> Option<String> {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_LIMIT).read_to_end(&mut answer).ok()?;
+    Some(String::from_utf8_lossy(&answer).into_owned())
+}

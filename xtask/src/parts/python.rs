@@ -1,0 +1,52 @@
+//! Two Python environments: confluent-kafka, and LocalStack, which pins more than it should share.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::Recipe;
+use crate::command;
+
+const CLIENT: &[&str] = &["confluent-kafka==2.16.1"];
+/// LocalStack does not start with newer versions of the last four.
+const LOCALSTACK: &[&str] = &[
+    "localstack-core[base-runtime]==4.13.1",
+    "cbor2==5.9.0",
+    "pyopenssl==25.3.0",
+    "cryptography==46.0.7",
+    "service-identity==24.2.0",
+];
+
+pub(super) fn client_recipe() -> Recipe {
+    Recipe {
+        name: "python".to_owned(),
+        stamp: CLIENT.join(" "),
+        action: "installing confluent-kafka for Python",
+        make: |folder, _| environment(folder, CLIENT),
+    }
+}
+
+pub(super) fn localstack_recipe() -> Recipe {
+    Recipe {
+        name: "localstack".to_owned(),
+        stamp: LOCALSTACK.join(" "),
+        action: "installing LocalStack",
+        make: |folder, _| environment(folder, LOCALSTACK),
+    }
+}
+
+/// The folder is renamed afterwards: only `venv/bin/python -m …` works in it, no script does.
+fn environment(folder: &Path, packages: &[&str]) -> Result<()> {
+    let venv = folder.join("venv");
+    command::output(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+    let mut pip = Command::new(venv.join("bin/python"));
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]);
+    command::output(pip.args(packages)).map(drop)
+}
