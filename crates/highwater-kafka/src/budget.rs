@@ -1,6 +1,7 @@
 //! Byte budgets: memory is charged before it is used and given back when it is free again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -9,12 +10,30 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Clone)]
 pub struct ByteBudget {
     free: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
     total: usize,
 }
 
 /// Bytes taken from a budget; given back on drop.
 pub struct Charge {
     permit: OwnedSemaphorePermit,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Counts one who waits, also if it stops waiting.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl ByteBudget {
@@ -23,6 +42,7 @@ impl ByteBudget {
         let total = total.min(u32::MAX as usize);
         Self {
             free: Arc::new(Semaphore::new(total)),
+            waiting: Arc::default(),
             total,
         }
     }
@@ -30,11 +50,15 @@ impl ByteBudget {
     /// Takes `bytes`, waiting for them. More than the whole budget counts as all of it: such a
     /// request is served alone. `None` only when the budget was closed, which nobody does.
     pub async fn take(&self, bytes: usize) -> Option<Charge> {
+        if let Some(charge) = self.try_take(bytes) {
+            return Some(charge);
+        }
+        let _waiting = Waiting::new(&self.waiting);
         let permit = Arc::clone(&self.free)
             .acquire_many_owned(self.clamp(bytes))
             .await
             .ok()?;
-        Some(Charge { permit })
+        Some(self.charge(permit))
     }
 
     /// Takes `bytes` if they are free now and nobody waits.
@@ -42,7 +66,14 @@ impl ByteBudget {
         let permit = Arc::clone(&self.free)
             .try_acquire_many_owned(self.clamp(bytes))
             .ok()?;
-        Some(Charge { permit })
+        Some(self.charge(permit))
+    }
+
+    fn charge(&self, permit: OwnedSemaphorePermit) -> Charge {
+        Charge {
+            permit,
+            waiting: Arc::clone(&self.waiting),
+        }
     }
 
     /// Takes what `wanted` asks, but never more than one part in `share` of what is free, nor less
@@ -74,6 +105,11 @@ impl Charge {
         self.permit.num_permits()
     }
 
+    /// Whether somebody waits for bytes of the same budget.
+    pub fn is_wanted(&self) -> bool {
+        self.bytes() > 0 && self.waiting.load(Ordering::Relaxed) > 0
+    }
+
     /// Gives back all but `bytes`.
     pub fn shrink_to(&mut self, bytes: usize) {
         drop(self.permit.split(self.bytes().saturating_sub(bytes)));
@@ -99,6 +135,20 @@ mod tests {
             (all.bytes(), budget.free_bytes(), budget.total_bytes()),
             (1000, 0, 1000)
         );
+    }
+
+    #[tokio::test]
+    async fn who_holds_knows_that_others_wait() {
+        let budget = ByteBudget::new(10);
+        let held = budget.take(8).await.unwrap();
+        assert!(!held.is_wanted());
+        {
+            let waiting = budget.take(5);
+            futures::pin_mut!(waiting);
+            assert!(futures::poll!(&mut waiting).is_pending());
+            assert!(held.is_wanted());
+        }
+        assert!(!held.is_wanted());
     }
 
     #[tokio::test]

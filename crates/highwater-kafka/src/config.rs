@@ -9,9 +9,16 @@ use highwater_types::NodeId;
 /// Requests of one connection that may be in flight: read and not answered yet.
 pub const MAX_IN_FLIGHT_PER_CONNECTION: usize = 64;
 
-/// A peer that stops in the middle of a frame, or does not take its answer, for this long is cut
-/// off: it holds memory that others wait for.
+/// A peer that stops in the middle of a request for this long is cut off: memory for the whole of
+/// it is reserved.
 pub const STALL_LIMIT: Duration = Duration::from_secs(30);
+
+/// A peer that takes no byte of its answer for this long is cut off, whoever it is.
+pub const UNREAD_LIMIT: Duration = Duration::from_secs(600);
+
+/// The same while others wait for the memory that its answer holds. The client connects again and
+/// asks again.
+pub const UNREAD_LIMIT_WHEN_WANTED: Duration = Duration::from_secs(2);
 
 /// Where clients reach a broker.
 #[derive(Clone, Debug, PartialEq, Eq)]

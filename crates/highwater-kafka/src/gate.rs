@@ -36,7 +36,7 @@ pub struct Call {
     pub version: i16,
     /// To be answered.
     pub correlation_id: i32,
-    /// From the header; shares the frame.
+    /// From the header; does not share the frame.
     pub client_id: Option<Str>,
     /// The other end.
     pub peer: Peer,
@@ -107,7 +107,7 @@ impl Service for Gate {
             key,
             version,
             correlation_id: header.correlation_id,
-            client_id: header.client_id,
+            client_id: header.client_id.map(|id| id.detached()),
             peer: *peer,
             frame_bytes,
         };

@@ -210,6 +210,13 @@ impl Log {
         self.shared.shards.iter().all(|shard| shard.live.lock().epoch.is_some())
     }
 
+    /// Kafka's leader epoch of a shard's partitions, while this broker leads it.
+    pub fn leader_epoch(&self, shard: ShardId) -> Option<i32> {
+        let shard = self.shared.shards.get(shard.0 as usize)?;
+        let epoch = shard.live.lock().epoch;
+        epoch.map(highwater_types::Epoch::as_leader_epoch)
+    }
+
     /// Bytes in memory that the bucket does not have yet.
     pub fn unflushed_bytes(&self) -> usize {
         self.shared.room.used()

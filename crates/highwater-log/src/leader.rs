@@ -103,7 +103,7 @@ pub fn supervise(shared: Arc<Shared>, leading: Leading, draining: watch::Receive
                     step_down(&shared, &shard, epoch).await;
                 }
                 Ok(Ended::Broken(why)) => {
-                    tracing::error!(shard = %shard.id, %epoch, %why, "the shard stops: run `highwater verify` on the bucket");
+                    tracing::error!(shard = %shard.id, %epoch, %why, "the shard stops: its objects contradict each other and must be looked at before a restart");
                     step_down(&shared, &shard, epoch).await;
                     return;
                 }
@@ -165,7 +165,7 @@ async fn come_back(shared: &Arc<Shared>, shard: &Arc<Shard>, draining: &watch::R
                 return Some(leading);
             }
             Err(RecoverError::Corrupt(why)) => {
-                tracing::error!(shard = %shard.id, %why, "the shard stays down: run `highwater verify` on the bucket");
+                tracing::error!(shard = %shard.id, %why, "the shard stays down: its objects contradict each other and must be looked at before a restart");
                 return None;
             }
             Err(error) => tracing::warn!(shard = %shard.id, %error, "could not take the shard over; trying again"),

@@ -9,7 +9,9 @@ use crate::config::InvalidConfig;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
     /// A later release wrote them.
-    #[error("{object} has format {found}, and this release knows up to {known}: use the release that wrote it, or a later one")]
+    #[error(
+        "{object} has format {found}, and this release knows up to {known}: use the release that wrote it, or a later one"
+    )]
     Unknown {
         /// The object.
         object: String,
@@ -30,11 +32,17 @@ pub enum FormatError {
 
 impl FormatError {
     pub(crate) fn corrupt(object: &str, error: &serde_json::Error) -> Self {
-        Self::Corrupt { object: object.to_owned(), detail: error.to_string() }
+        Self::Corrupt {
+            object: object.to_owned(),
+            detail: error.to_string(),
+        }
     }
 
     pub(crate) fn unwritable(error: &serde_json::Error) -> Self {
-        Self::Corrupt { object: "an entry to be written".to_owned(), detail: error.to_string() }
+        Self::Corrupt {
+            object: "an entry to be written".to_owned(),
+            detail: error.to_string(),
+        }
     }
 }
 
@@ -45,7 +53,7 @@ pub enum JournalFailure {
     #[error(transparent)]
     Store(StoreError),
     /// The chain contradicts itself.
-    #[error("the metadata journal is damaged: {0}")]
+    #[error("the journal in meta/log is damaged: {0}")]
     Corrupt(String),
 }
 

@@ -9,7 +9,10 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 pub fn format(uuid: Uuid) -> String {
     let mut text = String::with_capacity(22);
     for group in uuid.as_bytes().chunks(3) {
-        let word = group.iter().fold(0u32, |word, byte| (word << 8) | u32::from(*byte)) << (8 * (3 - group.len()));
+        let word = group
+            .iter()
+            .fold(0u32, |word, byte| (word << 8) | u32::from(*byte))
+            << (8 * (3 - group.len()));
         for digit in 0..=group.len() {
             let index = (word >> (18 - 6 * digit)) & 63;
             text.push(char::from(ALPHABET[index as usize]));
@@ -44,7 +47,8 @@ pub fn parse(text: &str) -> Option<Uuid> {
 pub fn random(random: &dyn Random) -> Uuid {
     loop {
         let bits = random.next_u128();
-        let uuid = Uuid::from_u128((bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62));
+        let uuid =
+            Uuid::from_u128((bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62));
         if !format(uuid).starts_with('-') {
             return uuid;
         }
@@ -66,7 +70,13 @@ mod tests {
             format(Uuid::from_u128(0x0123_4567_89ab_cdef_fedc_ba98_7654_3210)),
             "ASNFZ4mrze_-3LqYdlQyEA"
         );
-        for bad in ["", "AAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAB", "AAAAAAAAAAAAAAAAAAAAA=", "ÄAAAAAAAAAAAAAAAAAAAA"] {
+        for bad in [
+            "",
+            "AAAAAAAAAAAAAAAAAAAAA",
+            "AAAAAAAAAAAAAAAAAAAAAB",
+            "AAAAAAAAAAAAAAAAAAAAA=",
+            "ÄAAAAAAAAAAAAAAAAAAAA",
+        ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

@@ -6,7 +6,12 @@ use clap::{Args, Parser, Subcommand};
 
 /// A Kafka-compatible log whose storage is a bucket.
 #[derive(Debug, Parser)]
-#[command(name = "highwater", version, about, arg_required_else_help = true)]
+#[command(
+    name = "highwater",
+    version,
+    about = "A Kafka-compatible log whose storage is a bucket.",
+    arg_required_else_help = true
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -48,7 +53,8 @@ pub struct ServeArgs {
     /// Region of the bucket; without it, AWS_REGION or AWS_DEFAULT_REGION, then us-east-1.
     #[arg(long, value_name = "REGION")]
     pub s3_region: Option<String>,
-    /// Address the bucket by path (endpoint/bucket) instead of by host name.
+    /// Address the bucket by path (endpoint/bucket) instead of by host name; always so when the
+    /// endpoint is an IP address.
     #[arg(long)]
     pub s3_path_style: bool,
     /// Allow an endpoint without TLS.

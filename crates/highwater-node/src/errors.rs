@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use highwater_lease::{LeaseError, LockError};
+use highwater_lease::{Holder, LeaseError, LockError};
 use highwater_log::engine::StartError as EngineError;
 use highwater_meta::MetaError;
 use highwater_store::StoreError;
@@ -59,6 +59,11 @@ pub enum StartError {
     /// The leases.
     #[error("{0}")]
     Lease(#[from] LeaseError),
+    /// Another broker leads.
+    #[error(
+        "{0} took over while this broker was not heard of; start this one again to stand by for it"
+    )]
+    TakenOver(Box<Holder>),
     /// The engine.
     #[error("{}", chain(.0))]
     Engine(#[from] EngineError),
@@ -70,7 +75,9 @@ pub enum StartError {
 fn bind_line(address: SocketAddr, flag: &str, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("{address} is in use by another program: stop it, or choose another address with {flag}")
+            format!(
+                "{address} is in use by another program: stop it, or choose another address with {flag}"
+            )
         }
         io::ErrorKind::AddrNotAvailable => {
             format!("{address} is not an address of this machine: choose another with {flag}")
@@ -84,8 +91,12 @@ fn bind_line(address: SocketAddr, flag: &str, error: &io::Error) -> String {
 
 fn lock_line(error: &LockError, flag: &str) -> String {
     match error {
-        LockError::Held { .. } => format!("{error}: stop that one, or use another directory with {flag}"),
-        LockError::Io { .. } => format!("{error}: make it writable, or use another directory with {flag}"),
+        LockError::Held { .. } => {
+            format!("{error}: stop that one, or use another directory with {flag}")
+        }
+        LockError::Io { .. } => {
+            format!("{error}: make it writable, or use another directory with {flag}")
+        }
     }
 }
 
@@ -112,12 +123,24 @@ mod tests {
         let address = SocketAddr::from(([127, 0, 0, 1], 9092));
         let source = io::Error::from(io::ErrorKind::AddrInUse);
         assert_eq!(
-            StartError::Bind { address, flag: "--listen", source }.to_string(),
+            StartError::Bind {
+                address,
+                flag: "--listen",
+                source
+            }
+            .to_string(),
             "127.0.0.1:9092 is in use by another program: stop it, or choose another address with --listen"
         );
-        let error = LockError::Held { dir: "/d".into(), holder: "highwater, process 7".to_owned() };
+        let error = LockError::Held {
+            dir: "/d".into(),
+            holder: "highwater, process 7".to_owned(),
+        };
         assert_eq!(
-            StartError::Lock { flag: "--data", error }.to_string(),
+            StartError::Lock {
+                flag: "--data",
+                error
+            }
+            .to_string(),
             "/d is in use by highwater, process 7: stop that one, or use another directory with --data"
         );
     }

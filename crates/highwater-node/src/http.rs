@@ -13,7 +13,13 @@ use crate::readiness::Readiness;
 
 /// Binds the socket, so that an address in use is told before anything else starts.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, flag: "--http", source })
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Bind {
+            address,
+            flag: "--http",
+            source,
+        })
 }
 
 /// Serves probes until the process ends: also while the broker waits or drains.

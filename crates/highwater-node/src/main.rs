@@ -2,6 +2,7 @@
 //!
 //! - [`cli`]: flags. - [`config`]: what they mean together. - [`identity`]: who this broker is.
 //! - [`serve`]: a broker from its start to its end. - [`storage`]: its bucket and its leases.
+//! - [`leadership`]: whether it still may lead.
 //! - [`http`], [`readiness`]: what probes ask. - [`shutdown`]: signals. - [`banner`]: what a person
 //!   is told. - [`errors`]: why it did not start. - [`process`]: limits of the process.
 //! - [`telemetry`]: logs. - [`progress`]: whether its puts get anywhere.
@@ -12,6 +13,7 @@ mod config;
 mod errors;
 mod http;
 mod identity;
+mod leadership;
 mod process;
 mod progress;
 mod readiness;
@@ -47,7 +49,10 @@ fn run(cli: Cli) -> Result<ExitCode, StartError> {
     process::raise_open_files();
     // Whoever opens a TLS connection first would otherwise have to choose; a second call changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::Runtime)?;
     let code = runtime.block_on(serve::serve(config));
     // What still runs after the drain is not waited for.
     runtime.shutdown_background();

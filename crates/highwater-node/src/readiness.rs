@@ -30,7 +30,10 @@ pub struct Readiness {
 impl Readiness {
     /// Starting.
     pub fn new() -> Self {
-        Self { phase: Arc::new(watch::Sender::new(Phase::Starting)), leads: Arc::default() }
+        Self {
+            phase: Arc::new(watch::Sender::new(Phase::Starting)),
+            leads: Arc::default(),
+        }
     }
 
     /// Moves on.

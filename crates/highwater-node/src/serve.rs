@@ -15,9 +15,12 @@ use std::time::Duration;
 use highwater_env::Env;
 use highwater_env::real::RealEnv;
 use highwater_groups::{GroupSettings, Groups, PartitionOffsetsLog};
-use highwater_kafka::{Broker, BrokerInfo as KafkaBroker, Endpoint, Gate, KafkaConfig, OFFSETS_TOPIC, Server, SingleBroker};
+use highwater_kafka::{
+    Broker, BrokerInfo as KafkaBroker, Endpoint, Gate, KafkaConfig, OFFSETS_TOPIC, Server,
+    SingleBroker,
+};
 use highwater_lease::waiting::acquire_all;
-use highwater_lease::{BrokerIdentity, BrokerInfo, Keeper, LeaseStore};
+use highwater_lease::{BrokerIdentity, BrokerInfo, Holder, Keeper, LeaseStore};
 use highwater_log::{Engine, EngineOptions};
 use highwater_meta::{BrokerSettings, MetaClient, MetaOptions};
 use highwater_store::Store;
@@ -30,7 +33,7 @@ use crate::errors::StartError;
 use crate::progress::PutProgress;
 use crate::readiness::{Phase, Readiness};
 use crate::shutdown::Shutdown;
-use crate::{banner, http, identity, storage};
+use crate::{banner, http, identity, leadership, storage};
 
 /// Shards of a cluster that this broker founds: enough to spread one cluster over a few brokers,
 /// few enough that a flush of each stays large.
@@ -56,21 +59,23 @@ pub async fn serve(config: ServeConfig) -> Result<ExitCode, StartError> {
         () = shutdown.asked() => None,
         serving = start => Some(serving),
     };
-    let outcome = match serving {
+    match serving {
         // Asked to end before it was ready: nothing was served.
-        None => Ok(None),
-        Some(Ok(serving)) => {
-            shutdown.asked().await;
-            Ok(Some(serving))
-        }
-        Some(Err(error)) => Err(error),
-    };
-    readiness.set(Phase::Draining);
-    match outcome {
-        Ok(serving) => Ok(stop(&env, serving, started).await),
-        Err(error) => {
+        None => Ok(stop(&env, &readiness, None, started).await),
+        Some(Err(error)) => {
             started.give_up(&env).await;
             Err(error)
+        }
+        Some(Ok(serving)) => {
+            let taken_over = tokio::select! {
+                biased;
+                () = shutdown.asked() => None,
+                holder = serving.lost_leadership(&env) => Some(holder),
+            };
+            let code = stop(&env, &readiness, Some(serving), started).await;
+            taken_over.map_or(Ok(code), |holder| {
+                Err(StartError::TakenOver(Box::new(holder)))
+            })
         }
     }
 }
@@ -99,8 +104,12 @@ impl Started {
         let Some(leases) = self.leases else { return };
         match env.timeout(RESIGN_LIMIT, leases.resign()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the leases were not given up; they run out by themselves"),
-            Err(_) => tracing::warn!("the leases were not given up in time; they run out by themselves"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the leases were not given up; they run out by themselves")
+            }
+            Err(_) => {
+                tracing::warn!("the leases were not given up in time; they run out by themselves")
+            }
         }
     }
 }
@@ -109,6 +118,14 @@ impl Started {
 struct Serving {
     kafka: Server,
     engine: Engine,
+    leases: Arc<dyn LeaseStore>,
+    shards: Vec<ShardId>,
+}
+
+impl Serving {
+    async fn lost_leadership(&self, env: &Env) -> Holder {
+        leadership::lost(env, &*self.leases, &self.shards, &self.engine.log()).await
+    }
 }
 
 async fn start(
@@ -131,14 +148,25 @@ async fn start(
     let me = who(config, identity, incarnation, &advertised);
     let leases = storage::open_leases(env, config, &store, me).await?;
     started.leases = Some(Arc::clone(&leases));
-    let meta = MetaClient::open(env, Arc::clone(&store), incarnation, meta_options(config, &*store)).await?;
+    let meta = MetaClient::open(
+        env,
+        Arc::clone(&store),
+        incarnation,
+        meta_options(config, &*store),
+    )
+    .await?;
     started.meta = Some(meta.clone());
     tracing::info!(cluster = meta.state().cluster_id_text(), %identity, store = store.describe(), "found the cluster");
     let progress = PutProgress::new(env.clone());
     started.keeper = Some(Keeper::start(env, Arc::clone(&leases), progress.as_progress()).await?);
-    let listener = lead(env, readiness, &*leases, &meta, listener, listen).await?;
+    let shards: Vec<ShardId> = (0..meta.state().shards).map(ShardId).collect();
+    let listener = lead(env, readiness, &*leases, &shards, &meta, listener, listen).await?;
 
-    let options = EngineOptions::new(config.data.join("wal"), identity.0.as_u128(), !store.is_local());
+    let options = EngineOptions::new(
+        config.data.join("wal"),
+        identity.0.as_u128(),
+        !store.is_local(),
+    );
     let engine = Engine::start(env.clone(), store, meta.clone(), incarnation, options).await?;
     progress.watch(engine.log());
     let watched = engine.log();
@@ -146,14 +174,28 @@ async fn start(
     let kafka = start_kafka(env, config, &advertised, listener, &engine, meta)?;
     readiness.set(Phase::Ready);
     banner::print(&banner::lines(config, listen, http_address, &advertised));
-    Ok(Serving { kafka, engine })
+    Ok(Serving {
+        kafka,
+        engine,
+        leases,
+        shards,
+    })
 }
 
 fn bind_kafka(address: SocketAddr) -> Result<TcpListener, StartError> {
-    highwater_kafka::bind(address).map_err(|source| StartError::Bind { address, flag: "--listen", source })
+    highwater_kafka::bind(address).map_err(|source| StartError::Bind {
+        address,
+        flag: "--listen",
+        source,
+    })
 }
 
-fn who(config: &ServeConfig, identity: BrokerIdentity, incarnation: Incarnation, advertised: &Endpoint) -> BrokerInfo {
+fn who(
+    config: &ServeConfig,
+    identity: BrokerIdentity,
+    incarnation: Incarnation,
+    advertised: &Endpoint,
+) -> BrokerInfo {
     BrokerInfo {
         identity,
         incarnation,
@@ -167,7 +209,9 @@ fn meta_options(config: &ServeConfig, store: &dyn Store) -> MetaOptions {
     let mut configs = config.configs.clone();
     // On a directory the bucket is the same disk as the log: waiting for it makes nothing safer.
     let durability = if store.is_local() { "local" } else { "object" };
-    configs.entry(highwater_meta::config::topic::DURABILITY.to_owned()).or_insert_with(|| durability.to_owned());
+    configs
+        .entry(highwater_meta::config::topic::DURABILITY.to_owned())
+        .or_insert_with(|| durability.to_owned());
     MetaOptions {
         node_id: config.node_id.0,
         shards: SHARDS,
@@ -182,15 +226,17 @@ async fn lead(
     env: &Env,
     readiness: &Readiness,
     leases: &dyn LeaseStore,
+    shards: &[ShardId],
     meta: &MetaClient,
     listener: TcpListener,
     listen: SocketAddr,
 ) -> Result<TcpListener, StartError> {
-    let shards: Vec<ShardId> = (0..meta.state().shards).map(ShardId).collect();
     let mut listener = Some(listener);
-    acquire_all(env, leases, &shards, |holder| {
+    acquire_all(env, leases, shards, |holder| {
         listener = None;
-        let line = format!("highwater: waiting for {holder}, which leads here; not ready until its lease ends\n");
+        let line = format!(
+            "highwater: waiting for {holder}, which leads here; not ready until its lease ends\n"
+        );
         banner::print(&line);
         readiness.set(Phase::Waiting(holder.to_string()));
     })
@@ -223,13 +269,30 @@ fn start_kafka(
         Some((topic.id, topic.partition_count().cast_unsigned()))
     });
     let offsets = Arc::new(PartitionOffsetsLog::new(engine.log(), offsets_topic));
-    let groups = Groups::start(env.clone(), offsets, group_settings(meta.state().settings()));
-    let info = KafkaBroker { node: config.node_id, endpoint: advertised.clone(), rack: config.zone.clone() };
-    let brokers = Arc::new(SingleBroker::new(info, |_| -1));
+    let groups = Groups::start(
+        env.clone(),
+        offsets,
+        group_settings(meta.state().settings()),
+    );
+    let info = KafkaBroker {
+        node: config.node_id,
+        endpoint: advertised.clone(),
+        rack: config.zone.clone(),
+    };
+    let led = engine.log();
+    let brokers = Arc::new(SingleBroker::new(info, move |shard| led.leader_epoch(shard).unwrap_or(-1)));
     let draining = CancellationToken::new();
-    let broker =
-        Broker::new(env.clone(), kafka.clone(), engine.log(), meta, groups, brokers, draining.clone());
-    Server::start(env, listener, Arc::new(Gate::new(broker)), &kafka, draining).map_err(StartError::Listener)
+    let broker = Broker::new(
+        env.clone(),
+        kafka.clone(),
+        engine.log(),
+        meta,
+        groups,
+        brokers,
+        draining.clone(),
+    );
+    Server::start(env, listener, Arc::new(Gate::new(broker)), &kafka, draining)
+        .map_err(StartError::Listener)
 }
 
 fn group_settings(settings: &BrokerSettings) -> GroupSettings {
@@ -248,9 +311,15 @@ fn group_settings(settings: &BrokerSettings) -> GroupSettings {
 
 /// Drains within [`DRAIN_LIMIT`]. What is acknowledged is safe in any case; the exit code says
 /// whether everything was finished.
-async fn stop(env: &Env, serving: Option<Serving>, started: Started) -> ExitCode {
+async fn stop(
+    env: &Env,
+    readiness: &Readiness,
+    serving: Option<Serving>,
+    started: Started,
+) -> ExitCode {
+    readiness.set(Phase::Draining);
     let mut finished = true;
-    if let Some(Serving { kafka, engine }) = serving {
+    if let Some(Serving { kafka, engine, .. }) = serving {
         let began = env.now();
         let cut_off = kafka.drain(CLIENTS_LIMIT).await;
         if cut_off > 0 {
@@ -258,11 +327,17 @@ async fn stop(env: &Env, serving: Option<Serving>, started: Started) -> ExitCode
         }
         let left = (DRAIN_LIMIT - 3 * RESIGN_LIMIT).saturating_sub(env.now().since(began));
         if env.timeout(left, engine.shutdown()).await.is_err() {
-            tracing::warn!("not everything was flushed in time; the next start does it from the write-ahead log");
+            tracing::warn!(
+                "not everything was flushed in time; what was acknowledged is safe, the next start flushes it"
+            );
             finished = false;
         }
     }
     started.give_up(env).await;
     tracing::info!("stopped");
-    if finished { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if finished {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

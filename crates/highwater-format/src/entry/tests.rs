@@ -1,4 +1,9 @@
-#![allow(clippy::unwrap_used, clippy::panic)] // a failed expectation is the test's failure
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and golden files are files"
+)]
 
 use std::path::PathBuf;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::command::Token;
-use super::effects::Reply;
+use super::effects::{AppendFailure, AppendId, Reply};
 use super::group::{Group, Phase};
 use super::ledger::{Fate, MAX_TOMBSTONES, Purpose, Turn};
 use super::offsets::OffsetSlot;
@@ -16,30 +16,40 @@ use crate::error::GroupError;
 const GROUP_TYPE: &str = "classic";
 
 fn includes(filter: &[Arc<str>], name: &str) -> bool {
-    filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
+    filter.is_empty()
+        || filter
+            .iter()
+            .any(|wanted| wanted.eq_ignore_ascii_case(name))
 }
 
 impl Group {
     pub(crate) fn listed(&self, request: &ListGroups) -> Option<ListedGroup> {
         let state = self.state();
-        (includes(&request.states, state.as_str()) && includes(&request.types, GROUP_TYPE)).then(|| ListedGroup {
-            group_id: Arc::clone(&self.id),
-            protocol_type: self.protocol_type.clone().unwrap_or_else(|| Arc::from("")),
-            state,
-            group_type: GROUP_TYPE,
-        })
+        (includes(&request.states, state.as_str()) && includes(&request.types, GROUP_TYPE)).then(
+            || ListedGroup {
+                group_id: Arc::clone(&self.id),
+                protocol_type: self.protocol_type.clone().unwrap_or_else(|| Arc::from("")),
+                state,
+                group_type: GROUP_TYPE,
+            },
+        )
     }
 
     /// Metadata and assignments are shown of a stable group only: else they belong to different
     /// generations.
     pub(crate) fn described(&self) -> DescribedGroup {
-        let protocol = self.protocol.as_ref().filter(|_| matches!(self.phase, Phase::Stable(_)));
+        let protocol = self
+            .protocol
+            .as_ref()
+            .filter(|_| matches!(self.phase, Phase::Stable(_)));
         let members = self.members.iter().map(|member| DescribedMember {
             member_id: Arc::clone(&member.id),
             instance_id: member.instance_id.clone(),
             client_id: Arc::clone(&member.client_id),
             client_host: Arc::clone(&member.client_host),
-            metadata: protocol.map(|protocol| member.metadata(protocol)).unwrap_or_default(),
+            metadata: protocol
+                .map(|protocol| member.metadata(protocol))
+                .unwrap_or_default(),
             assignment: protocol.map_or_else(Bytes::new, |_| member.assignment.clone()),
         });
         DescribedGroup {
@@ -67,20 +77,26 @@ impl Group {
         self.forget(turn, first.to_vec(), None);
         let mut records = self.offset_tombstones(last);
         records.extend(self.tombstone());
-        let purpose = Purpose::Delete { slots: last.to_vec(), generation: self.generation, token };
-        self.append(turn, records, purpose);
+        self.append(
+            turn,
+            records,
+            Purpose::Delete {
+                slots: last.to_vec(),
+                token,
+            },
+        );
     }
 
     /// The group's end is durable, or is not. It may have got members meanwhile: then it goes on.
     pub(crate) fn end_recorded(
         &mut self,
         turn: &mut Turn<'_>,
+        id: AppendId,
         slots: &[OffsetSlot],
-        generation: i32,
         token: Option<Token>,
         fate: Fate,
     ) {
-        let mut outcome = fate.map_err(super::effects::AppendFailure::as_group_error);
+        let mut outcome = fate.map_err(AppendFailure::as_group_error);
         if outcome.is_ok() {
             for slot in slots {
                 self.offsets.remove(slot);
@@ -88,8 +104,9 @@ impl Group {
             if !self.offsets.is_empty() {
                 outcome = Err(GroupError::CoordinatorNotAvailable); // an earlier append of the same end failed
             }
-            if self.is_empty() && self.generation == generation {
-                self.recorded = false;
+            // The record of a later generation stands behind the tombstone.
+            self.recorded = self.recorded_by > id;
+            if self.is_empty() && !self.recorded {
                 self.generation = 0;
                 self.protocol_type = None;
                 self.since_ms = None;

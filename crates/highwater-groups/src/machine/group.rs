@@ -87,6 +87,8 @@ pub(crate) struct Group {
     pub(crate) waiting_fetches: Vec<(AppendId, Token, OffsetFetch)>,
     /// The log holds a record of this group, or will.
     pub(crate) recorded: bool,
+    /// The append of its latest record; 0 if that was read from the log.
+    pub(crate) recorded_by: AppendId,
     /// Appends on their way.
     pub(crate) in_flight: usize,
     /// The latest of them.
@@ -115,6 +117,7 @@ impl Group {
             offsets: Offsets::default(),
             waiting_fetches: Vec::new(),
             recorded: false,
+            recorded_by: AppendId(0),
             in_flight: 0,
             last_append: AppendId(0),
             wake_at: None,
@@ -156,33 +159,63 @@ impl Group {
 
     /// Counts the session of a member anew.
     pub(crate) fn refresh_session(&mut self, member_id: &str, now: Moment) {
-        let Some(member) = self.members.get_mut(member_id) else { return };
+        let Some(member) = self.members.get_mut(member_id) else {
+            return;
+        };
         let deadline = now.monotonic + millis(member.session_timeout_ms);
         member.session_deadline = deadline;
         self.wake_by(deadline);
     }
 
-    pub(crate) fn append(&mut self, turn: &mut Turn<'_>, records: Vec<KeyValue>, purpose: Purpose) -> AppendId {
+    pub(crate) fn append(
+        &mut self,
+        turn: &mut Turn<'_>,
+        records: Vec<KeyValue>,
+        purpose: Purpose,
+    ) -> AppendId {
+        let records_group = matches!(
+            purpose,
+            Purpose::Assignment { .. } | Purpose::StaticRejoin(_) | Purpose::Emptied
+        );
         self.in_flight += 1;
         self.last_append = turn.append(&self.id, records, purpose);
+        if records_group {
+            self.recorded = true;
+            self.recorded_by = self.last_append;
+        }
         self.last_append
     }
 
     /// Whether the caller is who it says: known, and not replaced by another of its instance id.
-    pub(crate) fn validate_member(&self, member_id: &str, instance_id: Option<&str>) -> Result<(), GroupError> {
+    pub(crate) fn validate_member(
+        &self,
+        member_id: &str,
+        instance_id: Option<&str>,
+    ) -> Result<(), GroupError> {
         if let Some(instance_id) = instance_id {
-            let holder = self.members.of_instance(instance_id).ok_or(GroupError::UnknownMemberId)?;
+            let holder = self
+                .members
+                .of_instance(instance_id)
+                .ok_or(GroupError::UnknownMemberId)?;
             if &**holder != member_id {
                 return Err(GroupError::FencedInstanceId);
             }
         }
-        if self.members.contains(member_id) { Ok(()) } else { Err(GroupError::UnknownMemberId) }
+        if self.members.contains(member_id) {
+            Ok(())
+        } else {
+            Err(GroupError::UnknownMemberId)
+        }
     }
 
     /// As [`Self::validate_member`], and in the group's generation.
     pub(crate) fn validate_caller(&self, caller: &Caller) -> Result<(), GroupError> {
         self.validate_member(&caller.member_id, caller.instance_id.as_deref())?;
-        if caller.generation == self.generation { Ok(()) } else { Err(GroupError::IllegalGeneration) }
+        if caller.generation == self.generation {
+            Ok(())
+        } else {
+            Err(GroupError::IllegalGeneration)
+        }
     }
 
     /// Topics that the members consume; None if the broker cannot tell, or nothing is settled.
@@ -203,7 +236,10 @@ impl Group {
     /// The group's record, each member with the assignment that `assignment` gives.
     ///
     /// None if it cannot be written, because a name is too long for the format: joins refuse those.
-    pub(crate) fn record(&self, assignment: impl Fn(&super::members::Member) -> Bytes) -> Option<KeyValue> {
+    pub(crate) fn record(
+        &self,
+        assignment: impl Fn(&super::members::Member) -> Bytes,
+    ) -> Option<KeyValue> {
         let protocol = self.protocol.as_deref();
         let members = self.members.iter().map(|member| MemberMetadata {
             member_id: Arc::clone(&member.id),
@@ -212,7 +248,9 @@ impl Group {
             client_host: Arc::clone(&member.client_host),
             rebalance_timeout_ms: member.rebalance_timeout_ms,
             session_timeout_ms: member.session_timeout_ms,
-            subscription: protocol.map(|protocol| member.metadata(protocol)).unwrap_or_default(),
+            subscription: protocol
+                .map(|protocol| member.metadata(protocol))
+                .unwrap_or_default(),
             assignment: assignment(member),
         });
         let metadata = GroupMetadata {
@@ -226,20 +264,33 @@ impl Group {
         let value = metadata.encode().inspect_err(|error| {
             tracing::error!(group = &*self.id, %error, "the group's record cannot be written");
         });
-        Some(KeyValue { key: encode_group_key(&self.id).ok()?, value: Some(value.ok()?) })
+        Some(KeyValue {
+            key: encode_group_key(&self.id).ok()?,
+            value: Some(value.ok()?),
+        })
     }
 
     /// The group's tombstone.
     pub(crate) fn tombstone(&self) -> Option<KeyValue> {
-        Some(KeyValue { key: encode_group_key(&self.id).ok()?, value: None })
+        Some(KeyValue {
+            key: encode_group_key(&self.id).ok()?,
+            value: None,
+        })
     }
 
     /// Answers whatever the member waits for with an error.
     pub(crate) fn dismiss(&mut self, turn: &mut Turn<'_>, member_id: &Arc<str>, error: GroupError) {
         if let Some(token) = self.members.finish_join(member_id) {
-            turn.reply(token, Reply::Join(crate::api::JoinReply::refused(Arc::clone(member_id), error)));
+            turn.reply(
+                token,
+                Reply::Join(crate::api::JoinReply::refused(Arc::clone(member_id), error)),
+            );
         }
-        if let Some(token) = self.members.get_mut(member_id).and_then(|member| member.syncing.take()) {
+        if let Some(token) = self
+            .members
+            .get_mut(member_id)
+            .and_then(|member| member.syncing.take())
+        {
             turn.reply(token, Reply::Sync(Err(error)));
         }
     }

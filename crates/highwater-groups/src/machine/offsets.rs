@@ -22,6 +22,10 @@ impl Offsets {
         self.durable.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.durable.len()
+    }
+
     pub(crate) fn get(&self, topic: &Arc<str>, partition: i32) -> Option<&CommittedOffset> {
         self.durable.get(&(Arc::clone(topic), partition))
     }

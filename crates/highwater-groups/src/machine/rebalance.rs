@@ -31,15 +31,30 @@ impl Group {
         if self.is_empty() {
             let delay = Duration::from_millis(u64::from(turn.settings.initial_rebalance_delay_ms));
             let deadline = turn.now.monotonic + delay;
-            let initial = InitialDelay { remaining: rebalance_timeout.saturating_sub(delay), newcomer: false };
-            self.enter(Phase::Preparing(Preparing { deadline, initial: Some(initial) }), turn.now);
+            let initial = InitialDelay {
+                remaining: rebalance_timeout.saturating_sub(delay),
+                newcomer: false,
+            };
+            self.enter(
+                Phase::Preparing(Preparing {
+                    deadline,
+                    initial: Some(initial),
+                }),
+                turn.now,
+            );
             self.wake_by(deadline);
             if delay.is_zero() {
                 self.initial_delay_passed(turn);
             }
         } else {
             let deadline = turn.now.monotonic + rebalance_timeout;
-            self.enter(Phase::Preparing(Preparing { deadline, initial: None }), turn.now);
+            self.enter(
+                Phase::Preparing(Preparing {
+                    deadline,
+                    initial: None,
+                }),
+                turn.now,
+            );
             self.wake_by(deadline);
             self.complete_if_all_joined(turn);
         }
@@ -58,20 +73,27 @@ impl Group {
     /// The time of the phase is over.
     pub(crate) fn join_deadline_passed(&mut self, turn: &mut Turn<'_>) {
         match &self.phase {
-            Phase::Preparing(Preparing { initial: Some(_), .. }) => self.initial_delay_passed(turn),
+            Phase::Preparing(Preparing {
+                initial: Some(_), ..
+            }) => self.initial_delay_passed(turn),
             Phase::Preparing(_) => self.complete_join(turn),
             _ => {}
         }
     }
 
     fn initial_delay_passed(&mut self, turn: &mut Turn<'_>) {
-        let Phase::Preparing(preparing) = &mut self.phase else { return };
-        let Some(initial) = &mut preparing.initial else { return };
+        let Phase::Preparing(preparing) = &mut self.phase else {
+            return;
+        };
+        let Some(initial) = &mut preparing.initial else {
+            return;
+        };
         if !initial.newcomer || initial.remaining.is_zero() {
             self.complete_join(turn);
             return;
         }
-        let delay = Duration::from_millis(u64::from(turn.settings.initial_rebalance_delay_ms)).min(initial.remaining);
+        let delay = Duration::from_millis(u64::from(turn.settings.initial_rebalance_delay_ms))
+            .min(initial.remaining);
         initial.remaining = initial.remaining.saturating_sub(delay);
         initial.newcomer = false;
         preparing.deadline = turn.now.monotonic + delay;
@@ -89,7 +111,11 @@ impl Group {
             .map(|member| Arc::clone(&member.id))
             .collect();
         for member_id in &absent {
-            tracing::info!(group = &*self.id, member = &**member_id, "member did not join again in time");
+            tracing::info!(
+                group = &*self.id,
+                member = &**member_id,
+                "member did not join again in time"
+            );
             self.remove_member(turn, member_id);
         }
         if self.members.is_empty() {
@@ -100,7 +126,10 @@ impl Group {
             // Static members alone, and none has joined yet: wait on.
             let again = millis(self.members.longest_rebalance_timeout_ms()).max(MIN_POSTPONEMENT);
             let deadline = turn.now.monotonic + again;
-            self.phase = Phase::Preparing(Preparing { deadline, initial: None });
+            self.phase = Phase::Preparing(Preparing {
+                deadline,
+                initial: None,
+            });
             self.wake_by(deadline);
         }
     }
@@ -110,7 +139,6 @@ impl Group {
         self.protocol = None;
         self.enter(Phase::Empty, turn.now);
         if let Some(record) = self.record(|_| Bytes::new()) {
-            self.recorded = true;
             self.append(turn, vec![record], Purpose::Emptied);
         }
     }
@@ -120,8 +148,14 @@ impl Group {
         self.protocol = self.members.choose_protocol();
         let deadline = turn.now.monotonic + millis(self.members.longest_rebalance_timeout_ms());
         let ids = self.members.ids();
-        let wait = SyncWait { missing: ids.iter().cloned().collect(), deadline: Some(deadline) };
-        self.enter(Phase::Completing(Completing { wait, append: None }), turn.now);
+        let wait = SyncWait {
+            missing: ids.iter().cloned().collect(),
+            deadline: Some(deadline),
+        };
+        self.enter(
+            Phase::Completing(Completing { wait, append: None }),
+            turn.now,
+        );
         self.wake_by(deadline);
         tracing::info!(
             group = &*self.id,
@@ -144,14 +178,21 @@ impl Group {
 
     /// Members that did not fetch their assignment in time are out, static ones too, as in Kafka.
     pub(crate) fn sync_deadline_passed(&mut self, turn: &mut Turn<'_>) {
-        let (Phase::Completing(Completing { wait, .. }) | Phase::Stable(wait)) = &mut self.phase else { return };
+        let (Phase::Completing(Completing { wait, .. }) | Phase::Stable(wait)) = &mut self.phase
+        else {
+            return;
+        };
         let missing = std::mem::take(&mut wait.missing);
         wait.deadline = None;
         if missing.is_empty() {
             return;
         }
         for member_id in &missing {
-            tracing::info!(group = &*self.id, member = &**member_id, "member did not sync in time");
+            tracing::info!(
+                group = &*self.id,
+                member = &**member_id,
+                "member did not sync in time"
+            );
             self.remove_member(turn, member_id);
         }
         self.prepare_rebalance(turn);
@@ -163,7 +204,9 @@ impl Group {
             return;
         }
         for id in self.members.ids() {
-            let Some(member) = self.members.get_mut(&id) else { continue };
+            let Some(member) = self.members.get_mut(&id) else {
+                continue;
+            };
             member.assignment = Bytes::new();
             if let Some(token) = member.syncing.take() {
                 turn.reply(token, Reply::Sync(Err(error)));

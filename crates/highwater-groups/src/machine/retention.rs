@@ -23,19 +23,25 @@ impl Group {
     pub(crate) fn expire_offsets(&mut self, turn: &mut Turn<'_>) {
         let expired = self.expired(turn.now.wall_ms, turn.settings.offsets_retention_ms);
         let idle = self.is_empty() && self.promised.is_empty() && self.in_flight == 0;
-        if idle && expired.len() == self.offsets.iter().count() {
+        if idle && expired.len() == self.offsets.len() {
             if self.recorded || !expired.is_empty() {
                 tracing::info!(group = &*self.id, offsets = expired.len(), "group expired");
                 self.write_end(turn, None);
             }
         } else if !expired.is_empty() {
-            tracing::info!(group = &*self.id, offsets = expired.len(), "offsets expired");
+            tracing::info!(
+                group = &*self.id,
+                offsets = expired.len(),
+                "offsets expired"
+            );
             self.forget(turn, expired, None);
         }
     }
 
     fn expired(&self, now_ms: i64, retention_ms: i64) -> Vec<OffsetSlot> {
-        let Some(clock) = self.clock() else { return Vec::new() };
+        let Some(clock) = self.clock() else {
+            return Vec::new();
+        };
         let is_over = |(slot, committed): &(&OffsetSlot, &CommittedOffset)| {
             if self.offsets.is_expected(slot) {
                 return false; // a commit is on its way, and its record would come before the tombstone
@@ -50,7 +56,11 @@ impl Group {
                 None => now_ms.saturating_sub(since) >= retention_ms,
             }
         };
-        self.offsets.iter().filter(is_over).map(|(slot, _)| slot.clone()).collect()
+        self.offsets
+            .iter()
+            .filter(is_over)
+            .map(|(slot, _)| slot.clone())
+            .collect()
     }
 
     /// None while the group's offsets are in use.
@@ -58,7 +68,9 @@ impl Group {
         match (&self.protocol_type, &self.phase) {
             (None, _) => Some(Clock::Commit),
             (Some(_), Phase::Empty) => Some(Clock::EmptySince(self.since_ms)),
-            (Some(kind), Phase::Stable(_)) if &**kind == CONSUMER => self.subscribed_topics().map(Clock::CommitUnless),
+            (Some(kind), Phase::Stable(_)) if &**kind == CONSUMER => {
+                self.subscribed_topics().map(Clock::CommitUnless)
+            }
             _ => None,
         }
     }

@@ -22,7 +22,9 @@ impl Group {
         let member_id = Arc::clone(&request.caller.member_id);
         match &mut self.phase {
             Phase::Empty => turn.reply(token, Reply::Sync(Err(GroupError::UnknownMemberId))),
-            Phase::Preparing(_) => turn.reply(token, Reply::Sync(Err(GroupError::RebalanceInProgress))),
+            Phase::Preparing(_) => {
+                turn.reply(token, Reply::Sync(Err(GroupError::RebalanceInProgress)))
+            }
             Phase::Stable(wait) => {
                 wait.synced(&member_id);
                 let reply = self.sync_reply(&member_id);
@@ -46,8 +48,11 @@ impl Group {
 
     fn validate_sync(&self, request: &SyncGroup) -> Result<(), GroupError> {
         self.validate_caller(&request.caller)?;
-        let agrees = |given: &Option<Arc<str>>, own: &Option<Arc<str>>| given.is_none() || given == own;
-        if agrees(&request.protocol_type, &self.protocol_type) && agrees(&request.protocol, &self.protocol) {
+        let agrees =
+            |given: &Option<Arc<str>>, own: &Option<Arc<str>>| given.is_none() || given == own;
+        if agrees(&request.protocol_type, &self.protocol_type)
+            && agrees(&request.protocol, &self.protocol)
+        {
             Ok(())
         } else {
             Err(GroupError::InconsistentGroupProtocol)
@@ -63,8 +68,10 @@ impl Group {
             self.prepare_rebalance(turn);
             return;
         };
-        self.recorded = true;
-        let purpose = Purpose::Assignment { generation: self.generation, assignments: assigned.into_iter().collect() };
+        let purpose = Purpose::Assignment {
+            generation: self.generation,
+            assignments: assigned.into_iter().collect(),
+        };
         let id = self.append(turn, vec![record], purpose);
         if let Phase::Completing(completing) = &mut self.phase {
             completing.append = Some(id);
@@ -82,7 +89,9 @@ impl Group {
         if generation != self.generation {
             return;
         }
-        let Phase::Completing(Completing { wait, .. }) = &mut self.phase else { return };
+        let Phase::Completing(Completing { wait, .. }) = &mut self.phase else {
+            return;
+        };
         if let Err(failure) = fate {
             self.refuse_syncs(turn, failure.as_group_error());
             self.prepare_rebalance(turn);
@@ -92,7 +101,9 @@ impl Group {
         self.enter(Phase::Stable(wait), turn.now);
         let mut assigned: BTreeMap<Arc<str>, Bytes> = assignments.into_iter().collect();
         for id in self.members.ids() {
-            let Some(member) = self.members.get_mut(&id) else { continue };
+            let Some(member) = self.members.get_mut(&id) else {
+                continue;
+            };
             member.assignment = assigned.remove(&id).unwrap_or_default();
             if let Some(token) = member.syncing.take() {
                 let reply = self.sync_reply(&id);
@@ -106,7 +117,11 @@ impl Group {
         SyncReply {
             protocol_type: self.protocol_type.clone(),
             protocol: self.protocol.clone(),
-            assignment: self.members.get(member_id).map(|member| member.assignment.clone()).unwrap_or_default(),
+            assignment: self
+                .members
+                .get(member_id)
+                .map(|member| member.assignment.clone())
+                .unwrap_or_default(),
         }
     }
 }

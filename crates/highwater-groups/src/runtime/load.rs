@@ -15,7 +15,9 @@ pub(crate) async fn load(seat: &Seat) -> Result<Coordinator, ReadFailure> {
     let mut records = 0_u64;
     loop {
         let batches = seat.log.read(seat.partition, seat.term, next).await?;
-        let Some(end) = replay(seat, &mut coordinator, batches, next, &mut records)? else { break };
+        let Some(end) = replay(seat, &mut coordinator, batches, next, &mut records)? else {
+            break;
+        };
         next = end;
     }
     tracing::info!(

@@ -5,6 +5,8 @@
 //! first free number is filled, never otherwise; so an entry that was on it when it was acked is in
 //! every later replay.
 
+use std::hash::{Hash, Hasher};
+
 use highwater_types::Epoch;
 
 use crate::machine::{Corruption, Epochs, Kind, Rules, Seen, TrimPoint};
@@ -30,7 +32,7 @@ pub(super) struct Link {
 }
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Bucket {
     epochs: Epochs,
     objects: Vec<Option<Object>>,
@@ -41,6 +43,36 @@ pub(super) struct Bucket {
     trimmed_by: Epoch,
     /// Numbers below it may be deleted: a grace has passed since they were trimmed.
     deletable: u64,
+}
+
+/// Compact: what follows from something else in the state is left out.
+impl Hash for Bucket {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(
+            self.trim.number << 32 | u64::from(self.trimmed_by.0) << 16 | self.deletable,
+        );
+        state.write_usize(self.objects.len());
+        for object in &self.objects {
+            object.as_ref().map(Object::packed).hash(state);
+        }
+        for link in self.chain.iter().take(index(self.trim.number)) {
+            link.as_ref().map(|link| link.object.packed()).hash(state);
+        }
+    }
+}
+
+impl Object {
+    /// Everything in one word: numbers are small here, and put ids follow from the number or from
+    /// the writer's own count.
+    fn packed(&self) -> u64 {
+        let seen = &self.seen;
+        u64::from(seen.kind == Kind::Fence)
+            | u64::from(seen.epoch.0) << 1
+            | u64::from(seen.window) << 12
+            | seen.incarnation.0 << 24
+            | seen.put_id.0 << 32
+            | u64::from(self.wal_epoch.0) << 56
+    }
 }
 
 impl Bucket {
@@ -78,7 +110,12 @@ impl Bucket {
     }
 
     /// Put-if-absent. `Ok(true)` when it was created.
-    pub(super) fn create(&mut self, number: u64, object: Object, rules: Rules) -> Result<bool, String> {
+    pub(super) fn create(
+        &mut self,
+        number: u64,
+        object: Object,
+        rules: Rules,
+    ) -> Result<bool, String> {
         let at = index(number);
         if self.objects.len() <= at {
             self.objects.resize(at + 1, None);
@@ -88,7 +125,8 @@ impl Bucket {
         }
         self.objects[at] = Some(object);
         while let Some(object) = self.object(self.tip.number).copied() {
-            self.extend(object, rules).map_err(|corruption| format!("a replay stops: {corruption}"))?;
+            self.extend(object, rules)
+                .map_err(|corruption| format!("a replay stops: {corruption}"))?;
         }
         Ok(true)
     }
@@ -105,8 +143,14 @@ impl Bucket {
     /// The last fence on the chain and the one before it, by the write-ahead epochs of their
     /// writers.
     pub(super) fn owners_in_order(&self) -> bool {
-        let fences = self.chain.iter().flatten().filter(|link| link.object.seen.kind == Kind::Fence);
-        fences.map(|link| link.object.wal_epoch).is_sorted_by(|earlier, later| earlier < later)
+        let fences = self
+            .chain
+            .iter()
+            .flatten()
+            .filter(|link| link.object.seen.kind == Kind::Fence);
+        fences
+            .map(|link| link.object.wal_epoch)
+            .is_sorted_by(|earlier, later| earlier < later)
     }
 
     /// Whether the leader of `epoch` may move the trim point to `point`.
@@ -118,7 +162,10 @@ impl Bucket {
     pub(super) fn trim_to(&mut self, epoch: Epoch, point: TrimPoint) -> Result<(), String> {
         let on_chain = self.chain.iter().flatten().any(|link| link.next == point);
         if !on_chain {
-            return Err(format!("the trim point {} of epoch {} is not on the chain", point.number, point.epoch));
+            return Err(format!(
+                "the trim point {} of epoch {} is not on the chain",
+                point.number, point.epoch
+            ));
         }
         self.trimmed_by = epoch;
         self.trim = point;

@@ -12,15 +12,19 @@
 //! reader that serves what no replay holds; a trim point off the chain; a manifest owned by
 //! another than the highest epoch. The first history found is a shortest one.
 //!
+//! [`run_checker`] explores everything within bounds; [`wander`] goes at random where the bounds
+//! are too wide for that. `cargo xtask check-journal` runs both.
+//!
 //! - [`size`]: bounds. - [`search`]: the search and its report. - `world`, `actor`, `bucket`:
-//!   the model. - `fingerprint`: how states are remembered.
+//!   the model; `words`: its steps for people. - `fingerprint`: how states are remembered.
 
 mod actor;
 mod bucket;
 mod fingerprint;
 pub mod search;
 pub mod size;
+mod words;
 mod world;
 
-pub use search::{Report, Violation, run_checker};
+pub use search::{Report, Violation, run_checker, wander};
 pub use size::Size;

@@ -41,7 +41,11 @@ impl fmt::Display for Report {
         if let Some(rule) = self.without {
             write!(f, " without {rule}")?;
         }
-        write!(f, ": {} states, {} steps, depth {}", self.states, self.transitions, self.depth)?;
+        write!(
+            f,
+            ": {} states, {} steps, depth {}",
+            self.states, self.transitions, self.depth
+        )?;
         match &self.violation {
             Some(violation) => {
                 writeln!(f, "; VIOLATION: {}", violation.what)?;
@@ -103,6 +107,54 @@ pub fn run_checker(size: &Size, without: Option<Rule>) -> Report {
     }
 }
 
+/// Where the search cannot go to the end, goes at random: `walks` histories of at most `steps`
+/// steps each, which follow from `seed`. Its report counts steps, not different states.
+#[must_use]
+pub fn wander(size: &Size, without: Option<Rule>, seed: u64, walks: u64, steps: u32) -> Report {
+    let rules = without.map_or(Rules::ALL, Rules::without);
+    let mut report = Report {
+        size: *size,
+        without,
+        states: 0,
+        transitions: 0,
+        depth: 0,
+        exhausted: false,
+        violation: None,
+    };
+    let mut random = seed;
+    let mut actions = Vec::new();
+    for _ in 0..walks {
+        let mut world = World::new(size, rules);
+        let mut history = Vec::new();
+        for depth in 0..steps {
+            world.actions(&mut actions);
+            let Some(action) = pick(&actions, &mut random) else {
+                break;
+            };
+            history.push(world.describe(action));
+            report.transitions += 1;
+            report.depth = report.depth.max(depth + 1);
+            if let Err(what) = world.apply(action) {
+                report.violation = Some(Violation { what, history });
+                return report;
+            }
+            world.normalise();
+        }
+    }
+    report
+}
+
+/// One of `actions`, by the generator of Steele, Lea and Flood (SplitMix).
+fn pick(actions: &[Action], random: &mut u64) -> Option<Action> {
+    *random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut word = *random;
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^= word >> 31;
+    let at = usize::try_from(word % (actions.len().max(1) as u64)).unwrap_or(0);
+    actions.get(at).copied()
+}
+
 struct Search {
     start: World,
     seen: Seen,
@@ -121,7 +173,10 @@ impl Search {
                 self.transitions += 1;
                 let mut after = world.clone();
                 if let Err(what) = after.apply(*action) {
-                    return Err(Violation { what, history: self.history(from, *action) });
+                    return Err(Violation {
+                        what,
+                        history: self.history(from, *action),
+                    });
                 }
                 after.normalise();
                 if self.seen.insert(fingerprint(&after)) {

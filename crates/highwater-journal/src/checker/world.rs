@@ -1,24 +1,25 @@
 //! A state of the model: bucket, actors and puts on their way; what can happen next; what must
 //! never be.
 
-use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use highwater_types::Epoch;
 
 use super::actor::{Actor, Ask, Role, author};
 use super::bucket::{Bucket, Object};
 use super::size::Size;
+use super::words::name;
 use crate::machine::{
-    Command, Date, Epochs, Event, Kind, Lead, Leader, PutOrder, PutOutcome, Rules, Seen, TrimPoint,
+    Command, Date, Epochs, Event, Kind, Lead, Leader, PutOrder, PutOutcome, Rules, Seen,
 };
 
 /// An attempt of a put: on its way to the bucket (it may stay there forever: lost), or its answer
 /// on the way back (likewise).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Flight {
-    who: u8,
-    journal: u8,
-    order: PutOrder,
+pub(super) struct Flight {
+    pub(super) who: u8,
+    pub(super) journal: u8,
+    pub(super) order: PutOrder,
     wal_epoch: Epoch,
     answer: Option<PutOutcome>,
 }
@@ -26,18 +27,24 @@ struct Flight {
 impl Flight {
     fn sort_key(&self) -> (u8, u8, u64, bool, bool) {
         let exists = matches!(self.answer, Some(PutOutcome::Exists));
-        (self.who, self.journal, self.order.number, self.answer.is_some(), exists)
+        (
+            self.who,
+            self.journal,
+            self.order.number,
+            self.answer.is_some(),
+            exists,
+        )
     }
 }
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct World {
     rules: Rules,
     now: Date,
-    journals: Vec<Bucket>,
-    actors: Vec<Actor>,
-    flights: Vec<Flight>,
+    pub(super) journals: Vec<Bucket>,
+    pub(super) actors: Vec<Actor>,
+    pub(super) flights: Vec<Flight>,
     appends_left: u8,
     retries_left: u8,
     graces_left: u8,
@@ -72,16 +79,39 @@ pub(super) enum Action {
     Delete(Option<u64>),
 }
 
+/// What never changes within a search is left out.
+impl Hash for World {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u32(u32::from_le_bytes([
+            self.appends_left,
+            self.retries_left,
+            self.graces_left,
+            0,
+        ]));
+        self.journals.iter().for_each(|journal| journal.hash(state));
+        self.actors.iter().for_each(|actor| actor.hash(state));
+        self.flights.hash(state);
+    }
+}
+
 impl World {
     pub(super) fn new(size: &Size, rules: Rules) -> Self {
-        let epochs = if size.shared { Epochs::Unfenced } else { Epochs::Consecutive };
+        let epochs = if size.shared {
+            Epochs::Unfenced
+        } else {
+            Epochs::Consecutive
+        };
         let mut journals = vec![Bucket::new(epochs)];
         if size.two_journals {
             journals.push(Bucket::new(Epochs::Claimed));
         }
         let mut actors = Vec::new();
         for (who, window) in (0u8..).zip(size.windows) {
-            actors.push(if size.shared { Actor::shared(who, rules) } else { Actor::writer(*window) });
+            actors.push(if size.shared {
+                Actor::shared(who, rules)
+            } else {
+                Actor::writer(*window)
+            });
         }
         if size.reader {
             actors.push(Actor::reader(epochs, rules));
@@ -107,13 +137,21 @@ impl World {
             self.actions_of(who, actor, out);
         }
         for (at, flight) in (0u8..).zip(&self.flights) {
-            out.push(if flight.answer.is_some() { Action::Answer(at) } else { Action::Land(at) });
+            out.push(if flight.answer.is_some() {
+                Action::Answer(at)
+            } else {
+                Action::Land(at)
+            });
         }
         if self.graces_left > 0 && self.journals[0].has_fresh_trim() {
             out.push(Action::Grace);
         }
         if self.any_order {
-            out.extend(self.journals[0].garbage().map(|number| Action::Delete(Some(number))));
+            out.extend(
+                self.journals[0]
+                    .garbage()
+                    .map(|number| Action::Delete(Some(number))),
+            );
         } else if self.journals[0].garbage().next().is_some() {
             out.push(Action::Delete(None));
         }
@@ -125,7 +163,10 @@ impl World {
             // Writers with the same window are the same: they begin in order.
             Role::Idle => {
                 let before = &self.actors[..usize::from(who)];
-                if !before.iter().any(|other| other.role == Role::Idle && other.window == actor.window) {
+                if !before
+                    .iter()
+                    .any(|other| other.role == Role::Idle && other.window == actor.window)
+                {
                     out.push(Action::Start(who));
                 }
             }
@@ -133,7 +174,9 @@ impl World {
                 if self.appends_left > 0 && leader.queued() == 0 {
                     out.push(Action::Append(who));
                 }
-                if !self.two_journals && self.journals[0].may_trim(leader.epoch(), leader.point()) && self.graces_left > 0
+                if !self.two_journals
+                    && self.journals[0].may_trim(leader.epoch(), leader.point())
+                    && self.graces_left > 0
                 {
                     out.push(Action::Compact(who));
                 }
@@ -144,7 +187,8 @@ impl World {
                 if self.appends_left > 0 {
                     out.push(Action::Append(who));
                 }
-                if self.graces_left > 0 && self.journals[0].may_trim(Epoch::NONE, shared.position()) {
+                if self.graces_left > 0 && self.journals[0].may_trim(Epoch::NONE, shared.position())
+                {
                     out.push(Action::Compact(who));
                 }
             }
@@ -152,7 +196,11 @@ impl World {
         }
         if self.retries_left > 0 {
             let mut last = None;
-            for flight in self.flights.iter().filter(|flight| flight.who == who && flight.journal == actor.journal) {
+            for flight in self
+                .flights
+                .iter()
+                .filter(|flight| flight.who == who && flight.journal == actor.journal)
+            {
                 let number = flight.order.number;
                 if last != Some(number) && actor.is_putting(number) {
                     out.push(Action::GiveUp(who, number));
@@ -176,8 +224,14 @@ impl World {
                 actor.asks.retain(|other| *other != ask);
                 let bucket = &self.journals[usize::from(actor.journal)];
                 let event = match ask {
-                    Ask::Trim => Event::Trim { point: bucket.trim(), date: self.now },
-                    Ask::Header(number) => Event::Header { number, seen: bucket.object(number).map(|object| object.seen) },
+                    Ask::Trim => Event::Trim {
+                        point: bucket.trim(),
+                        date: self.now,
+                    },
+                    Ask::Header(number) => Event::Header {
+                        number,
+                        seen: bucket.object(number).map(|object| object.seen),
+                    },
                 };
                 self.tell(who, &event)
             }
@@ -185,13 +239,25 @@ impl World {
             Action::Answer(at) => {
                 let flight = self.flights.remove(usize::from(at));
                 match flight.answer {
-                    Some(outcome) => self.tell(flight.who, &Event::Put { number: flight.order.number, outcome }),
+                    Some(outcome) => self.tell(
+                        flight.who,
+                        &Event::Put {
+                            number: flight.order.number,
+                            outcome,
+                        },
+                    ),
                     None => Ok(()),
                 }
             }
             Action::GiveUp(who, number) => {
                 self.retries_left -= 1;
-                self.tell(who, &Event::Put { number, outcome: PutOutcome::Unknown })
+                self.tell(
+                    who,
+                    &Event::Put {
+                        number,
+                        outcome: PutOutcome::Unknown,
+                    },
+                )
             }
             Action::Resend(who, number) => {
                 self.retries_left -= 1;
@@ -222,7 +288,8 @@ impl World {
             }
             Action::Delete(None) => {
                 let all: Vec<u64> = self.journals[0].garbage().collect();
-                all.into_iter().for_each(|number| self.journals[0].delete(number));
+                all.into_iter()
+                    .for_each(|number| self.journals[0].delete(number));
                 Ok(())
             }
         }
@@ -238,13 +305,22 @@ impl World {
             incarnation: author(flight.who).incarnation,
             put_id: order.put_id,
         };
-        let object = Object { seen, wal_epoch: flight.wal_epoch };
+        let object = Object {
+            seen,
+            wal_epoch: flight.wal_epoch,
+        };
         let bucket = &mut self.journals[usize::from(flight.journal)];
         let created = bucket.create(order.number, object, self.rules)?;
         if flight.journal == 1 && !bucket.owners_in_order() {
-            return Err("the manifest's owner is not the highest epoch of the write-ahead journal".into());
+            return Err(
+                "the manifest's owner is not the highest epoch of the write-ahead journal".into(),
+            );
         }
-        let outcome = if created { PutOutcome::Created { date: self.now } } else { PutOutcome::Exists };
+        let outcome = if created {
+            PutOutcome::Created { date: self.now }
+        } else {
+            PutOutcome::Exists
+        };
         self.flights[at].answer = Some(outcome);
         Ok(())
     }
@@ -252,7 +328,11 @@ impl World {
     fn tell(&mut self, who: u8, event: &Event) -> Result<(), String> {
         let mut out = Vec::new();
         let actor = &mut self.actors[usize::from(who)];
-        let prefix = if let Role::Leader(leader) = &actor.role { Some(leader.point().number) } else { None };
+        let prefix = if let Role::Leader(leader) = &actor.role {
+            Some(leader.point().number)
+        } else {
+            None
+        };
         actor.handle(self.now, event, &mut out);
         let mut expected = prefix;
         for command in &out {
@@ -284,14 +364,19 @@ impl World {
                 Command::Entry { number, .. } if bucket.is_true(*number) => {}
                 Command::Entry { number, .. } => {
                     if !matches!(actor.role, Role::Candidate(_)) {
-                        return Err(format!("{} serves @{number}, which no replay holds", name(who)));
+                        return Err(format!(
+                            "{} serves @{number}, which no replay holds",
+                            name(who)
+                        ));
                     }
                     actor.misled = true;
                 }
                 Command::Committed { number } => self.check_ack(who, *number)?,
                 Command::Lead(lead) => self.take_lead(who, lead)?,
                 Command::StepDown { .. } | Command::Trimmed { .. } => actor.leave(),
-                Command::Halt(corruption) => return Err(format!("{} halts: {corruption}", name(who))),
+                Command::Halt(corruption) => {
+                    return Err(format!("{} halts: {corruption}", name(who)));
+                }
                 Command::AtEnd | Command::Lost { .. } => {}
             }
         }
@@ -301,9 +386,17 @@ impl World {
     fn check_ack(&self, who: u8, number: u64) -> Result<(), String> {
         let bucket = &self.journals[usize::from(self.actors[usize::from(who)].journal)];
         let kept = bucket.link(number).is_some_and(|link| {
-            link.object.seen.kind == Kind::Data && link.object.seen.incarnation == author(who).incarnation
+            link.object.seen.kind == Kind::Data
+                && link.object.seen.incarnation == author(who).incarnation
         });
-        if kept { Ok(()) } else { Err(format!("{} acks @{number}, which is in no replay", name(who))) }
+        if kept {
+            Ok(())
+        } else {
+            Err(format!(
+                "{} acks @{number}, which is in no replay",
+                name(who)
+            ))
+        }
     }
 
     fn take_lead(&mut self, who: u8, lead: &Lead) -> Result<(), String> {
@@ -324,9 +417,14 @@ impl World {
             ));
         }
         if actor.misled {
-            return Err(format!("{} leads, but walked over what no replay holds", name(who)));
+            return Err(format!(
+                "{} leads, but walked over what no replay holds",
+                name(who)
+            ));
         }
-        let Role::Candidate(candidate) = &actor.role else { return Ok(()) };
+        let Role::Candidate(candidate) = &actor.role else {
+            return Ok(());
+        };
         let leader = Leader::new(candidate, lead);
         if self.two_journals && actor.journal == 0 {
             // Its business in the first journal is done: the next is the manifest.
@@ -358,66 +456,4 @@ impl World {
         self.flights.sort_by_key(Flight::sort_key);
         self.flights.dedup();
     }
-
-    /// `action`, in words.
-    pub(super) fn describe(&self, action: Action) -> String {
-        match action {
-            Action::Start(who) => format!("{} becomes a candidate", name(who)),
-            Action::Read(who, Ask::Trim) => {
-                let bucket = &self.journals[usize::from(self.actors[usize::from(who)].journal)];
-                format!("{} reads the trim point: {}", name(who), Place(bucket.trim()))
-            }
-            Action::Read(who, Ask::Header(number)) => {
-                let bucket = &self.journals[usize::from(self.actors[usize::from(who)].journal)];
-                let what = bucket.object(number).map_or_else(|| "nothing".into(), |object| entry(&object.seen));
-                format!("{} reads @{number}: {what}", name(who))
-            }
-            Action::Land(at) => {
-                let flight = self.flights[usize::from(at)];
-                let bucket = &self.journals[usize::from(flight.journal)];
-                let end = if bucket.object(flight.order.number).is_some() { "exists" } else { "created" };
-                format!("{} lands: {end}", put(&flight))
-            }
-            Action::Answer(at) => format!("{} is answered", put(&self.flights[usize::from(at)])),
-            Action::GiveUp(who, number) => format!("{} waits no longer for @{number}", name(who)),
-            Action::Resend(who, number) => format!("{} sends @{number} again", name(who)),
-            Action::Append(who) => format!("{} appends", name(who)),
-            Action::Poll(who) => format!("{} looks for more", name(who)),
-            Action::Compact(who) => {
-                let point = match &self.actors[usize::from(who)].role {
-                    Role::Leader(leader) => leader.point(),
-                    Role::Shared(shared) => shared.position(),
-                    _ => TrimPoint::GENESIS,
-                };
-                format!("{} compacts below {}", name(who), point.number)
-            }
-            Action::Grace => "grace passes".into(),
-            Action::Delete(Some(number)) => format!("@{number} is deleted"),
-            Action::Delete(None) => "what was trimmed is deleted".into(),
-        }
-    }
-}
-
-struct Place(TrimPoint);
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (epoch {}, window {})", self.0.number, self.0.epoch, self.0.window)
-    }
-}
-
-fn name(who: u8) -> char {
-    char::from(b'A' + who)
-}
-
-fn entry(seen: &Seen) -> String {
-    let kind = if seen.kind == Kind::Fence { "a fence" } else { "data" };
-    let who = u8::try_from(seen.incarnation.0).unwrap_or(0);
-    format!("{kind} of {} in epoch {}", name(who), seen.epoch)
-}
-
-fn put(flight: &Flight) -> String {
-    let kind = if flight.order.kind == Kind::Fence { "fence" } else { "data" };
-    let journal = if flight.journal == 1 { "manifest " } else { "" };
-    format!("{}'s {journal}{kind} @{} of epoch {}", name(flight.who), flight.order.number, flight.order.epoch)
 }

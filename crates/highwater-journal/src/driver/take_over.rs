@@ -16,7 +16,8 @@ use super::trims::TrimSource;
 use super::writer::Writer;
 use crate::error::TakeOverError;
 use crate::machine::{
-    Author, Candidate, Claim, Command, Corruption, Event, Kind, Lead, PutOrder, PutOutcome, Rules, TrimPoint,
+    Author, Candidate, Claim, Command, Corruption, Event, Kind, Lead, PutOrder, PutOutcome, Rules,
+    TrimPoint,
 };
 
 /// A won leadership.
@@ -64,11 +65,20 @@ impl Journal {
         attributes: Bytes,
     ) -> Result<TakenOver, TakeOverError> {
         if attributes.len() > ATTRIBUTES_LIMIT {
-            let detail = format!("{} bytes of fence attributes, at most {ATTRIBUTES_LIMIT}", attributes.len());
+            let detail = format!(
+                "{} bytes of fence attributes, at most {ATTRIBUTES_LIMIT}",
+                attributes.len()
+            );
             return Err(TakeOverError::TooLarge(detail));
         }
         let author = self.author();
-        let candidate = Candidate::new(author, claim, self.options().window, self.proof_ms(), Rules::ALL);
+        let candidate = Candidate::new(
+            author,
+            claim,
+            self.options().window,
+            self.proof_ms(),
+            Rules::ALL,
+        );
         let headers = Headers::default();
         let run = Run {
             journal: self,
@@ -82,7 +92,7 @@ impl Journal {
             fences: Vec::new(),
             first_sent: None,
         };
-        run.to_the_end().await
+        run.finish().await
     }
 }
 
@@ -101,7 +111,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn to_the_end(mut self) -> Result<TakenOver, TakeOverError> {
+    async fn finish(mut self) -> Result<TakenOver, TakeOverError> {
         let mut commands = Vec::new();
         self.candidate.start(&mut commands);
         loop {
@@ -122,17 +132,26 @@ impl Run<'_> {
                     // Reading on and fencing again would depose the winner at once: the caller
                     // looks at the lease first.
                     Command::Lost { by } => return Err(TakeOverError::Lost { by }),
-                    Command::StepDown { by } => return Err(TakeOverError::Lost { by: by.unwrap_or_default() }),
-                    Command::Trimmed { point } => return Err(TakeOverError::Lost { by: point.epoch }),
+                    Command::StepDown { by } => {
+                        return Err(TakeOverError::Lost {
+                            by: by.unwrap_or_default(),
+                        });
+                    }
+                    Command::Trimmed { point } => {
+                        return Err(TakeOverError::Lost { by: point.epoch });
+                    }
                     Command::Halt(corruption) => return Err(self.halt(corruption)),
                     Command::AtEnd | Command::Committed { .. } => {}
                 }
             }
             // The candidate always waits for exactly one thing.
             let Some(event) = event else {
-                return Err(TakeOverError::Lost { by: self.from.epoch });
+                return Err(TakeOverError::Lost {
+                    by: self.from.epoch,
+                });
             };
-            self.candidate.handle(self.journal.now(), &event, &mut commands);
+            self.candidate
+                .handle(self.journal.now(), &event, &mut commands);
         }
     }
 
@@ -140,7 +159,10 @@ impl Run<'_> {
         let inner = &self.journal.shared;
         let sent = inner.env.now();
         let (point, date) = self.trims.newest().await?;
-        Ok(Event::Trim { point, date: inner.clock.observe(date, sent) })
+        Ok(Event::Trim {
+            point,
+            date: inner.clock.observe(date, sent),
+        })
     }
 
     async fn read_header(&mut self, number: u64) -> Result<Event, TakeOverError> {
@@ -165,25 +187,40 @@ impl Run<'_> {
         self.first_sent = Some((number, first));
         let left = inner.options.put_deadline.saturating_sub(sent.since(first));
         let name = self.journal.name(number);
-        let answer = inner.env.timeout(left, inner.store.create(&name, body)).await;
+        let answer = inner
+            .env
+            .timeout(left, inner.store.create(&name, body))
+            .await;
         let failed = match answer {
             Ok(Ok(put)) => {
-                let outcome = PutOutcome::Created { date: inner.clock.observe(put.date, sent) };
+                let outcome = PutOutcome::Created {
+                    date: inner.clock.observe(put.date, sent),
+                };
                 return Ok(Event::Put { number, outcome });
             }
             Ok(Err(error)) if error.kind == StoreErrorKind::AlreadyExists => {
-                return Ok(Event::Put { number, outcome: PutOutcome::Exists });
+                return Ok(Event::Put {
+                    number,
+                    outcome: PutOutcome::Exists,
+                });
             }
             Ok(Err(error)) if !error.kind.is_transient() => return Err(error.into()),
             Ok(Err(error)) => error,
-            Err(_) => StoreError::new(StoreErrorKind::Unknown, name, "no answer to the fence before the deadline"),
+            Err(_) => StoreError::new(
+                StoreErrorKind::Unknown,
+                name,
+                "no answer to the fence before the deadline",
+            ),
         };
         if inner.env.now().since(first) >= inner.options.put_deadline {
             return Err(failed.into());
         }
         inner.env.sleep(pause(&inner.env, 2)).await;
         Ok(match failed.kind {
-            StoreErrorKind::Unknown => Event::Put { number, outcome: PutOutcome::Unknown },
+            StoreErrorKind::Unknown => Event::Put {
+                number,
+                outcome: PutOutcome::Unknown,
+            },
             _ => Event::Resend { number },
         })
     }
@@ -200,7 +237,9 @@ impl Run<'_> {
             payload_crc: None,
             attributes: self.attributes.clone(),
         };
-        let (front, _) = header.encode().map_err(|error| TakeOverError::TooLarge(error.to_string()))?;
+        let (front, _) = header
+            .encode()
+            .map_err(|error| TakeOverError::TooLarge(error.to_string()))?;
         Ok(Body::from(front))
     }
 
@@ -222,8 +261,16 @@ impl Run<'_> {
             incarnation: self.author.incarnation,
             attributes: self.attributes.clone(),
         };
-        let before = self.fences.last().filter(|fence| fence.epoch == lead.ended.epoch).cloned();
-        let ended = Ended { epoch: lead.ended.epoch, window: lead.ended.window, fence: before };
+        let before = self
+            .fences
+            .last()
+            .filter(|fence| fence.epoch == lead.ended.epoch)
+            .cloned();
+        let ended = Ended {
+            epoch: lead.ended.epoch,
+            window: lead.ended.window,
+            fence: before,
+        };
         tracing::info!(
             journal = %self.journal.options().prefix,
             epoch = %lead.start.epoch,
@@ -231,8 +278,21 @@ impl Run<'_> {
             entries = self.chain.len(),
             "journal taken over"
         );
-        let writer = Writer::lead(self.journal.clone(), self.trims, &self.candidate, lead, self.author);
-        TakenOver { writer, from: self.from, chain: self.chain, fences: self.fences, fence, ended }
+        let writer = Writer::lead(
+            self.journal.clone(),
+            self.trims,
+            &self.candidate,
+            lead,
+            self.author,
+        );
+        TakenOver {
+            writer,
+            from: self.from,
+            chain: self.chain,
+            fences: self.fences,
+            fence,
+            ended,
+        }
     }
 
     fn halt(&self, corruption: Corruption) -> TakeOverError {

@@ -78,7 +78,10 @@ impl Leader {
     /// The first number not known to be committed, as a point on the chain.
     #[must_use]
     pub const fn point(&self) -> TrimPoint {
-        TrimPoint { number: self.committed, ..self.start }
+        TrimPoint {
+            number: self.committed,
+            ..self.start
+        }
     }
 
     /// The position behind our fence: the first number that could be ours.
@@ -142,7 +145,9 @@ impl Leader {
     }
 
     fn on_put(&mut self, now: Date, number: u64, outcome: PutOutcome, out: &mut Vec<Command>) {
-        let Some((at, slot)) = self.slot(number) else { return };
+        let Some((at, slot)) = self.slot(number) else {
+            return;
+        };
         match (outcome, slot) {
             (_, Slot::Landed(_)) => {}
             (_, _) if !self.proof.may_believe_put(now) => self.doubt(at, out),
@@ -155,7 +160,9 @@ impl Leader {
     }
 
     fn on_header(&mut self, now: Date, number: u64, seen: Option<&Seen>, out: &mut Vec<Command>) {
-        let Some((at, Slot::Looking { exists })) = self.slot(number) else { return };
+        let Some((at, Slot::Looking { exists })) = self.slot(number) else {
+            return;
+        };
         if !self.proof.may_act(now) {
             return self.doubt(at, out);
         }
@@ -167,10 +174,19 @@ impl Leader {
                     *slot = Slot::Landed(None);
                 }
                 self.commit(out);
-                self.end(Command::StepDown { by: Some(seen.epoch) }, out);
+                self.end(
+                    Command::StepDown {
+                        by: Some(seen.epoch),
+                    },
+                    out,
+                );
             }
             Some(seen) => {
-                let stranger = Corruption::Stranger { number, found: seen.epoch, epoch: self.start.epoch };
+                let stranger = Corruption::Stranger {
+                    number,
+                    found: seen.epoch,
+                    epoch: self.start.epoch,
+                };
                 self.end(Command::Halt(stranger), out);
             }
             // Something stood there and is gone: what we know of the trim point may be old.
@@ -204,7 +220,9 @@ impl Leader {
                 self.proof.learn(date);
             }
             self.slots.pop_front();
-            out.push(Command::Committed { number: self.committed });
+            out.push(Command::Committed {
+                number: self.committed,
+            });
             self.committed += 1;
         }
     }
@@ -229,7 +247,9 @@ impl Leader {
             return self.doubt(at, out);
         }
         self.slots[at] = Slot::Looking { exists };
-        out.push(Command::ReadHeader { number: self.committed + at as u64 });
+        out.push(Command::ReadHeader {
+            number: self.committed + at as u64,
+        });
     }
 
     /// Believes nothing of a slot until there is a new proof.
@@ -262,7 +282,10 @@ impl Leader {
 
     /// Whether the answer to a put at `number` would be listened to.
     pub(crate) fn awaits(&self, number: u64) -> bool {
-        matches!(self.slot(number), Some((_, Slot::Sent | Slot::Looking { .. } | Slot::Unsure)))
+        matches!(
+            self.slot(number),
+            Some((_, Slot::Sent | Slot::Looking { .. } | Slot::Unsure))
+        )
     }
 
     pub(crate) fn normalise(&mut self, now: Date) {

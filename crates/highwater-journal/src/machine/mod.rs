@@ -23,6 +23,8 @@ pub mod proof;
 pub mod reader;
 pub mod rules;
 pub mod shared;
+#[cfg(test)]
+mod tests;
 
 use highwater_types::{Epoch, Incarnation, PutId};
 

@@ -2,7 +2,7 @@
 
 use highwater_journal::Rule;
 use highwater_journal::checker::size::QUICK;
-use highwater_journal::checker::{Size, run_checker};
+use highwater_journal::checker::{Size, run_checker, wander};
 
 #[test]
 fn with_all_protections_nothing_is_found() {
@@ -18,11 +18,31 @@ const HISTORIES: [(Rule, &str, &str); 8] = [
     (Rule::WindowOfEndedEpoch, "mixed-windows", "a replay stops"),
     (Rule::ExactWindow, "mixed-windows", "a replay stops"),
     (Rule::WalkedEnd, "three-leaders", "that no replay holds"),
-    (Rule::CandidateProof, "deletion", "leads epoch 1 by a fence @0 that no replay holds"),
-    (Rule::LeaderProof, "deletion", "acks @1, which is in no replay"),
-    (Rule::ProofBeforeSending, "three-leaders-deletion", "holds a fence of epoch 3 that cannot follow epoch 1"),
-    (Rule::ReaderProof, "reader", "serves @0, which no replay holds"),
-    (Rule::OwnerEpoch, "two-journals", "the manifest's owner is not the highest epoch"),
+    (
+        Rule::CandidateProof,
+        "deletion",
+        "leads epoch 1 by a fence @0 that no replay holds",
+    ),
+    (
+        Rule::LeaderProof,
+        "deletion",
+        "acks @1, which is in no replay",
+    ),
+    (
+        Rule::ProofBeforeSending,
+        "three-leaders-deletion",
+        "holds a fence of epoch 3 that cannot follow epoch 1",
+    ),
+    (
+        Rule::ReaderProof,
+        "reader",
+        "serves @0, which no replay holds",
+    ),
+    (
+        Rule::OwnerEpoch,
+        "two-journals",
+        "the manifest's owner is not the highest epoch",
+    ),
 ];
 
 #[test]
@@ -30,8 +50,18 @@ fn without_any_one_protection_its_history_is_found() {
     for (rule, size, what) in HISTORIES {
         let report = run_checker(&Size::named(size).unwrap(), Some(rule));
         println!("{report}");
-        let violation = report.violation.unwrap_or_else(|| panic!("{rule}: nothing found in {size}"));
+        let violation = report
+            .violation
+            .clone()
+            .unwrap_or_else(|| panic!("{rule}: nothing found in {size}"));
         assert!(violation.what.contains(what), "{rule}: {}", violation.what);
+        // With it, the same world holds at least as far.
+        let size = Size {
+            max_depth: report.depth,
+            ..Size::named(size).unwrap()
+        };
+        let report = run_checker(&size, None);
+        assert!(report.violation.is_none(), "{report}");
     }
 }
 
@@ -39,5 +69,20 @@ fn without_any_one_protection_its_history_is_found() {
 fn the_search_is_deterministic() {
     let size = Size::named("mixed-windows").unwrap();
     assert_eq!(run_checker(&size, None), run_checker(&size, None));
-    assert_eq!(run_checker(&size, Some(Rule::ExactWindow)), run_checker(&size, Some(Rule::ExactWindow)));
+    assert_eq!(
+        run_checker(&size, Some(Rule::ExactWindow)),
+        run_checker(&size, Some(Rule::ExactWindow))
+    );
+}
+
+#[test]
+fn random_walks_through_a_wide_world_find_nothing() {
+    let size = Size::named("everything").unwrap();
+    let report = wander(&size, None, 7, 3000, 400);
+    println!("{report}");
+    assert!(report.violation.is_none(), "{report}");
+    assert!(
+        report.transitions > 100_000 && report.depth > 60,
+        "{report}"
+    );
 }

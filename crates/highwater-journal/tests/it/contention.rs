@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use highwater_env::Env;
-use highwater_journal::{Claim, EntryRef, Journal, JournalOptions, TakeOverError, TakenOver, TrimSource};
+use highwater_journal::{
+    Claim, EntryRef, Journal, JournalOptions, TakeOverError, TakenOver, TrimSource,
+};
 use parking_lot::Mutex;
 
 use crate::world::{Trims, World, body, options, stormy};
@@ -37,7 +39,11 @@ impl Writing {
     async fn rounds(self, rounds: u32) {
         let mut round = 0;
         while round < rounds {
-            match self.journal.take_over(self.trims.clone(), Claim::Next, Bytes::new()).await {
+            match self
+                .journal
+                .take_over(self.trims.clone(), Claim::Next, Bytes::new())
+                .await
+            {
                 Ok(taken) => {
                     self.lead(taken, round).await;
                     round += 1;
@@ -46,7 +52,9 @@ impl Writing {
                 Err(TakeOverError::Corrupt(corruption)) => panic!("{corruption}"),
                 Err(TakeOverError::TooLarge(_)) => unreachable!(),
             }
-            self.env.sleep(Duration::from_millis(self.env.random.below(200))).await;
+            self.env
+                .sleep(Duration::from_millis(self.env.random.below(200)))
+                .await;
         }
     }
 
@@ -56,7 +64,9 @@ impl Writing {
         let mut pending = Vec::new();
         for at in 0..self.env.random.below(8) {
             let payload = format!("{} {round} {at}", self.who);
-            let Ok(next) = writer.append(body(&payload), None, Bytes::new()).await else { break };
+            let Ok(next) = writer.append(body(&payload), None, Bytes::new()).await else {
+                break;
+            };
             pending.push((payload, next));
         }
         // Now and then the writer dies with puts on their way.
@@ -79,12 +89,18 @@ impl Writing {
 
     async fn trim(&self, taken: &TakenOver) {
         let point = taken.writer.point();
-        let Ok(walk) = self.journal.walk(self.trims.clone(), None).await else { return };
-        let Some(archive) = read_all(&self.journal, &walk.entries, point.number).await else { return };
+        let Ok(walk) = self.journal.walk(self.trims.clone(), None).await else {
+            return;
+        };
+        let Some(archive) = read_all(&self.journal, &walk.entries, point.number).await else {
+            return;
+        };
         if self.trims.trim(point.epoch, point) {
             archive_all(&mut self.seen.lock().archived, archive);
             let left_at = self.trims.date().await;
-            self.env.sleep(Duration::from_millis(self.env.random.below(6000))).await;
+            self.env
+                .sleep(Duration::from_millis(self.env.random.below(6000)))
+                .await;
             if let Ok(swept) = self.journal.sweep(point, left_at, 1000).await {
                 self.seen.lock().swept += swept.deleted;
             }
@@ -92,7 +108,11 @@ impl Writing {
     }
 }
 
-async fn read_all(journal: &Journal, entries: &[EntryRef], below: u64) -> Option<Vec<(u64, Bytes)>> {
+async fn read_all(
+    journal: &Journal,
+    entries: &[EntryRef],
+    below: u64,
+) -> Option<Vec<(u64, Bytes)>> {
     let mut payloads = Vec::new();
     for entry in entries.iter().filter(|entry| entry.number < below) {
         let payload = loop {
@@ -127,35 +147,66 @@ async fn contend(seed: u64, writers: u64, rounds: u32, trimming: bool) {
     let mut tasks = Vec::new();
     for who in 0..writers {
         let window = 2 + u32::try_from(who % 2).unwrap();
-        let broker = world.broker(JournalOptions { window, ..options.clone() });
+        let broker = world.broker(JournalOptions {
+            window,
+            ..options.clone()
+        });
         broker.faults.set_rates(stormy());
         let (env, trims, seen) = (world.env(), trims.clone(), seen.clone());
-        let writing = Writing { env, journal: broker.journal, trims, seen, who, trimming };
-        tasks.push(world.env().spawn("writer", async move { writing.rounds(rounds).await }));
+        let writing = Writing {
+            env,
+            journal: broker.journal,
+            trims,
+            seen,
+            who,
+            trimming,
+        };
+        tasks.push(
+            world
+                .env()
+                .spawn("writer", async move { writing.rounds(rounds).await }),
+        );
     }
     for task in tasks {
         task.ended().await;
     }
     let last = world.broker(options);
     let source: Arc<dyn TrimSource> = trims.clone();
-    let taken = last.journal.take_over(source, Claim::Next, Bytes::new()).await.unwrap();
+    let taken = last
+        .journal
+        .take_over(source, Claim::Next, Bytes::new())
+        .await
+        .unwrap();
     let mut seen = std::mem::take(&mut *seen.lock());
     println!(
         "{} takeovers, {} acked, {} deposed, {} deleted, last fence {}",
-        seen.takeovers, seen.acked.len(), seen.deposed, seen.swept, taken.fence.number
+        seen.takeovers,
+        seen.acked.len(),
+        seen.deposed,
+        seen.swept,
+        taken.fence.number
     );
     assert!(seen.takeovers == rounds * u32::try_from(writers).unwrap() && seen.acked.len() > 50);
     assert!(!trimming || seen.swept > 0);
     assert!(seen.deposed > 0);
-    let rest = read_all(&last.journal, &taken.chain, u64::MAX).await.unwrap();
+    let rest = read_all(&last.journal, &taken.chain, u64::MAX)
+        .await
+        .unwrap();
     assert!(rest.is_sorted_by(|(earlier, _), (later, _)| earlier < later));
     archive_all(&mut seen.archived, rest);
     for (number, payload) in &seen.acked {
-        assert_eq!(seen.archived.get(number).map(|kept| &kept[..]), Some(payload.as_bytes()), "number {number}");
+        assert_eq!(
+            seen.archived.get(number).map(|kept| &kept[..]),
+            Some(payload.as_bytes()),
+            "number {number}"
+        );
     }
     let mut payloads: Vec<&Bytes> = seen.archived.values().collect();
     payloads.sort();
-    assert!(payloads.is_sorted_by(|earlier, later| earlier < later), "an entry is there twice");
+    assert!(
+        payloads.is_sorted_by(|earlier, later| earlier < later),
+        "an entry is there twice"
+    );
 }
 
 #[tokio::test(start_paused = true)]

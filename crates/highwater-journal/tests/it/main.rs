@@ -5,6 +5,10 @@
     clippy::panic,
     reason = "a test fails by panicking"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tokio's paused clock is the simulation's clock here"
+)]
 
 mod checker;
 mod contention;

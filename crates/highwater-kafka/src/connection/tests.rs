@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::disallowed_methods,
     reason = "tests"
 )]
 
@@ -31,6 +32,7 @@ const LARGE: i16 = 5;
 struct Fake {
     begun: Mutex<Vec<i32>>,
     release: Arc<Notify>,
+    answers: Option<ByteBudget>,
 }
 
 impl Service for Fake {
@@ -43,6 +45,7 @@ impl Service for Fake {
         let id = i32::from_be_bytes([frame[4], frame[5], frame[6], frame[7]]);
         self.begun.lock().unwrap().push(id);
         let release = Arc::clone(&self.release);
+        let answers = self.answers.clone();
         if key == REFUSED {
             return Err("refused".to_owned());
         }
@@ -58,10 +61,8 @@ impl Service for Fake {
             if key == LARGE {
                 chunks.extend((0..id).map(|_| Bytes::from_static(&[7; 1024])));
             }
-            Reply::Send {
-                chunks,
-                charge: None,
-            }
+            let charge = answers.and_then(|answers| answers.try_take(chunks.len() << 10));
+            Reply::Send { chunks, charge }
         }))
     }
 }
@@ -83,9 +84,13 @@ struct Rig {
 }
 
 async fn rig(max_idle: Duration, memory: usize) -> Rig {
+    rig_with(max_idle, memory, Fake::default()).await
+}
+
+async fn rig_with(max_idle: Duration, memory: usize, fake: Fake) -> Rig {
     let shared = Arc::new(Shared {
         env: RealEnv::new(tokio::runtime::Handle::current()),
-        service: Arc::new(Fake::default()),
+        service: Arc::new(fake),
         requests: ByteBudget::new(memory),
         max_request_bytes: 1 << 20,
         max_idle,
@@ -262,4 +267,27 @@ async fn large_answers_arrive_whole_at_a_slow_reader() {
     assert_eq!(answer[..4], 8000i32.to_be_bytes());
     assert!(answer[4..].iter().all(|byte| *byte == 7));
     assert_eq!(ids(&mut rig.client, 1).await, [2]);
+}
+
+#[tokio::test]
+async fn who_takes_no_answer_is_cut_off_when_others_need_its_memory() {
+    let answers = ByteBudget::new(100 << 20);
+    let fake = Fake {
+        answers: Some(answers.clone()),
+        ..Fake::default()
+    };
+    let mut rig = rig_with(LONG, 1 << 20, fake).await;
+    rig.client
+        .write_all(&request(LARGE, 90_000, 0))
+        .await
+        .unwrap();
+    while answers.free_bytes() == answers.total_bytes() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let others = tokio::time::timeout(Duration::from_secs(20), answers.take(50 << 20)).await;
+    assert!(others.is_ok_and(|charge| charge.is_some()));
+    let End::Fault(reason) = rig.server.await.unwrap() else {
+        panic!("not cut off")
+    };
+    assert!(reason.contains("took no byte"), "{reason}");
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::service::{Pending, Reply};
 use crate::budget::Charge;
-use crate::config::STALL_LIMIT;
+use crate::config::{UNREAD_LIMIT, UNREAD_LIMIT_WHEN_WANTED};
 
 /// Chunks in one system call.
 const SLICES_PER_WRITE: usize = 64;
@@ -143,15 +143,21 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         if let Some(result) = (&mut write).now_or_never() {
             return result;
         }
-        match self.env.timeout(STALL_LIMIT, write).await {
-            Ok(result) => result,
-            Err(_) => Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!(
-                    "the peer took no byte of its answer for {} s",
-                    STALL_LIMIT.as_secs()
-                ),
-            )),
+        let started = self.env.now();
+        loop {
+            if let Ok(result) = self.env.timeout(UNREAD_LIMIT_WHEN_WANTED, &mut write).await {
+                return result;
+            }
+            let unread = self.env.now().since(started);
+            if unread >= UNREAD_LIMIT || self.charges.iter().any(Charge::is_wanted) {
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!(
+                        "the peer took no byte of its answer for {} s",
+                        unread.as_secs()
+                    ),
+                ));
+            }
         }
     }
 }

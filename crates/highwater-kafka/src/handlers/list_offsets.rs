@@ -23,6 +23,8 @@ enum Asked {
     Tiered,
 }
 
+/// First version that tells the epoch in which the record was written (KIP-320).
+const FIRST_WITH_EPOCH: i16 = 4;
 /// READ_COMMITTED on the wire (KIP-98).
 const READ_COMMITTED: i8 = 1;
 
@@ -44,7 +46,7 @@ pub async fn handle(call: &Call, request: ListOffsetsRequest) -> ListOffsetsResp
             } else {
                 find(call, &state, &topic.name, &partition, isolation).await
             };
-            partitions.push(answer(partition.partition_index, found));
+            partitions.push(answer(call.version, partition.partition_index, found));
         }
         response.topics.push(ListOffsetsTopicResponse {
             name: topic.name,
@@ -110,6 +112,7 @@ fn query(timestamp: i64, version: i16, isolation: Isolation) -> Option<Asked> {
 }
 
 fn answer(
+    version: i16,
     partition_index: i32,
     found: Result<Option<FoundOffset>, ErrorCode>,
 ) -> ListOffsetsPartitionResponse {
@@ -121,7 +124,11 @@ fn answer(
         Ok(Some(found)) => ListOffsetsPartitionResponse {
             offset: found.offset,
             timestamp: found.timestamp_ms,
-            leader_epoch: found.leader_epoch,
+            leader_epoch: if version >= FIRST_WITH_EPOCH {
+                found.leader_epoch
+            } else {
+                -1
+            },
             ..nothing
         },
         Ok(None) => nothing,

@@ -57,7 +57,10 @@ pub async fn handle(call: &Call, request: OffsetDeleteRequest) -> OffsetDeleteRe
             }
         });
         let partitions = partitions.collect();
-        response.topics.push(OffsetDeleteResponseTopic { name: topic.name, partitions });
+        response.topics.push(OffsetDeleteResponseTopic {
+            name: topic.name,
+            partitions,
+        });
     }
     response
 }

@@ -114,14 +114,14 @@ pub async fn begin(call: Call, mut decoder: Decoder, charge: Charge) -> Result<P
     for topic in request.topic_data {
         in_flight.push(append_topic(&call, &state, topic, acks, deadline).await);
     }
+    // What was appended is the log's to account for, and nothing else of the frame is left.
+    drop(charge);
     if acks == Ok(Acks::None) {
         return Ok(ready(without_answer(&call, &in_flight)));
     }
-    Ok(Box::pin(async move {
-        // The frame's memory is the log's business now, and it keeps account of it.
-        drop(charge);
-        answer(&call, in_flight, deadline).await
-    }))
+    Ok(Box::pin(
+        async move { answer(&call, in_flight, deadline).await },
+    ))
 }
 
 async fn append_topic(
@@ -151,7 +151,8 @@ async fn append_topic(
         partitions.push((index, progress));
     }
     TopicInFlight {
-        name: data.name,
+        // A name shares the frame: what was refused must not stay in memory until its turn.
+        name: data.name.detached(),
         topic_id: data.topic_id,
         partitions,
     }

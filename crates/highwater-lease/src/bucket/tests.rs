@@ -1,6 +1,9 @@
 //! What the bucket's leases promise beyond the suite.
 
-#![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what went wrong by panicking"
+)]
 
 use std::sync::Arc;
 
@@ -19,7 +22,11 @@ fn bench() -> (SimEnv, Arc<MemoryStore>, Bench) {
     let bench = Bench {
         env: sim.env.clone(),
         open: Box::new(move |number| {
-            Arc::new(BucketLeases::new(Arc::clone(&of) as Arc<dyn Store>, info(number), TTL)) as Arc<dyn LeaseStore>
+            Arc::new(BucketLeases::new(
+                Arc::clone(&of) as Arc<dyn Store>,
+                info(number),
+                TTL,
+            )) as Arc<dyn LeaseStore>
         }),
     };
     (sim, store, bench)
@@ -44,9 +51,18 @@ async fn damaged_leases_hold_nobody_up() {
     ] {
         store.overwrite(name, body.into()).await.unwrap();
     }
-    store.overwrite("leases/shards/00001", "x".repeat(20_000).into_bytes().into()).await.unwrap();
+    store
+        .overwrite(
+            "leases/shards/00001",
+            "x".repeat(20_000).into_bytes().into(),
+        )
+        .await
+        .unwrap();
     a.renew().await.unwrap();
-    assert_eq!(a.acquire(&[ShardId(0), ShardId(1)]).await.unwrap(), [Claim::Held, Claim::Held]);
+    assert_eq!(
+        a.acquire(&[ShardId(0), ShardId(1)]).await.unwrap(),
+        [Claim::Held, Claim::Held]
+    );
     assert_eq!(a.registry().await.unwrap().shards.len(), 2);
 }
 
@@ -59,7 +75,10 @@ async fn what_the_long_dead_left_is_deleted() {
     b.renew().await.unwrap();
     let registry = b.registry().await.unwrap();
     assert_eq!(registry.brokers.len(), 1);
-    assert_eq!(store.list("leases/", None, 10).await.unwrap().objects.len(), 2);
+    assert_eq!(
+        store.list("leases/", None, 10).await.unwrap().objects.len(),
+        2
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,17 +88,35 @@ async fn unchanged_leases_are_not_read_again() {
     struct Counting(Arc<MemoryStore>, AtomicUsize);
     #[async_trait]
     impl Store for Counting {
-        async fn create(&self, name: &str, body: highwater_store::Body) -> Result<highwater_store::Put, StoreError> {
+        async fn create(
+            &self,
+            name: &str,
+            body: highwater_store::Body,
+        ) -> Result<highwater_store::Put, StoreError> {
             self.0.create(name, body).await
         }
-        async fn overwrite(&self, name: &str, body: highwater_store::Body) -> Result<highwater_store::Put, StoreError> {
+        async fn overwrite(
+            &self,
+            name: &str,
+            body: highwater_store::Body,
+        ) -> Result<highwater_store::Put, StoreError> {
             self.0.overwrite(name, body).await
         }
-        async fn read(&self, name: &str, range: ReadRange, etag: Option<&Etag>) -> Result<highwater_store::Read, StoreError> {
+        async fn read(
+            &self,
+            name: &str,
+            range: ReadRange,
+            etag: Option<&Etag>,
+        ) -> Result<highwater_store::Read, StoreError> {
             self.1.fetch_add(1, Ordering::Relaxed);
             self.0.read(name, range, etag).await
         }
-        async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<highwater_store::Listing, StoreError> {
+        async fn list(
+            &self,
+            prefix: &str,
+            after: Option<&str>,
+            limit: usize,
+        ) -> Result<highwater_store::Listing, StoreError> {
             self.0.list(prefix, after, limit).await
         }
         async fn delete(&self, name: &str) -> Result<BucketTime, StoreError> {

@@ -17,7 +17,7 @@ use super::producers::{Checked, Producers, Sequence, SequenceError};
 use crate::api::{AppendError, Appended, Marks};
 use crate::ticket::TicketSender;
 use crate::waiter::Waiter;
-use crate::wal::{Frame, Wal, WalSeq};
+use crate::wal::{Frame, Wal, WalFull, WalSeq};
 
 /// Bodies below this are copied next to their heads when read: a pointer pair per batch would
 /// cost more than the copy.
@@ -253,7 +253,7 @@ impl Live {
         let seq = match wal.filter(|_| mode.uses_wal()) {
             Some(wal) => {
                 let frame = Frame { shard, epoch, tp: partition.tp, batch: &batch.stored };
-                Some(wal.append(frame).map_err(|_| AppendError::Backpressure)?)
+                Some(wal.append(frame).map_err(refused)?)
             }
             None => None,
         };
@@ -374,6 +374,15 @@ impl Live {
             let Some(partition) = self.partitions.get_mut(oldest.slot.0) else { continue };
             partition.forget_below(oldest.end);
         }
+    }
+}
+
+/// The write-ahead log takes a frame later, or never.
+fn refused(full: WalFull) -> AppendError {
+    match full {
+        WalFull::Busy => AppendError::Backpressure,
+        WalFull::TooLarge { bytes, limit } => AppendError::TooLarge { size: bytes, limit },
+        WalFull::Closed => AppendError::NotLeader,
     }
 }
 

@@ -69,6 +69,8 @@ struct Replay {
     /// Sequence that comes next, once one is known.
     next_seq: Option<u64>,
     highest: Highest,
+    /// Start of damage that was met and not reported yet.
+    lost_from: Option<u64>,
     damaged: bool,
     suspect: bool,
 }
@@ -92,7 +94,7 @@ impl Recovered {
     ///
     /// # Errors
     /// `Damaged`: frames that had been synced are lost; the next call goes on behind them. `Io`: the
-    /// next call tries again. Not cancel-safe only in that a dropped call's read is repeated.
+    /// next call tries again. May be cancelled.
     pub async fn next(&mut self) -> Result<Option<RecoveredFrame>, WalError> {
         loop {
             if self.current.is_none() {
@@ -133,6 +135,7 @@ impl Replay {
             frames: None,
             next_seq: None,
             highest: Highest::new(),
+            lost_from: None,
             damaged: false,
             suspect: found.suspect,
         }
@@ -140,6 +143,9 @@ impl Replay {
 
     async fn next(&mut self) -> Result<Option<RecoveredFrame>, WalError> {
         loop {
+            if let Some(lost_from) = self.lost_from {
+                return Err(self.damage(lost_from).await?);
+            }
             match self.frames.as_mut().and_then(Iterator::next) {
                 Some(Ok(frame)) => {
                     self.highest.insert(frame.header.shard, frame.seq);
@@ -149,8 +155,8 @@ impl Replay {
                 Some(Err(FrameFault { at, seq })) => {
                     self.frames = None;
                     self.next_seq = Some(seq);
-                    let lost_from = self.block_at + (BLOCK_HEADER_BYTES + at) as u64;
-                    return Err(self.damage(lost_from).await?);
+                    self.lost_from = Some(self.block_at + (BLOCK_HEADER_BYTES + at) as u64);
+                    continue;
                 }
                 None => self.frames = None,
             }
@@ -164,7 +170,8 @@ impl Replay {
                 .await
                 .map_err(WalError::io("read", &self.path))?;
             let Some((header, body)) = found else {
-                return Err(self.damage(self.block_at).await?);
+                self.lost_from = Some(self.block_at);
+                continue;
             };
             self.next_at += header.block_bytes();
             if header.kind == BlockKind::Frames {
@@ -181,6 +188,7 @@ impl Replay {
             .next_good(from)
             .await
             .map_err(WalError::io("read", &self.path))?;
+        self.lost_from = None;
         self.damaged = true;
         self.next_at = next.map_or(self.blocks.end(), |header| header.position);
         Ok(WalError::Damaged(Damage {

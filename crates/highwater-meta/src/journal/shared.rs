@@ -32,15 +32,28 @@ pub struct SharedMetaJournal {
 impl SharedMetaJournal {
     /// Does nothing yet.
     pub fn new(env: Env, store: Arc<dyn Store>, incarnation: Incarnation) -> Self {
-        Self { env, store, incarnation, journal: None }
+        Self {
+            env,
+            store,
+            incarnation,
+            journal: None,
+        }
     }
 
     async fn open(&mut self) -> Result<Vec<Update>, SharedError> {
         let options = JournalOptions::new(PREFIX);
-        let (journal, Opened { snapshot, entries }) =
-            SharedJournal::open(self.env.clone(), Arc::clone(&self.store), self.incarnation, options).await?;
+        let (journal, Opened { snapshot, entries }) = SharedJournal::open(
+            self.env.clone(),
+            Arc::clone(&self.store),
+            self.incarnation,
+            options,
+        )
+        .await?;
         self.journal = Some(journal);
-        let snapshot = snapshot.map(|snapshot| Update::Snapshot { next: snapshot.point.number, bytes: snapshot.bytes });
+        let snapshot = snapshot.map(|snapshot| Update::Snapshot {
+            next: snapshot.point.number,
+            bytes: snapshot.bytes,
+        });
         Ok(snapshot.into_iter().chain(as_updates(entries)).collect())
     }
 
@@ -60,12 +73,16 @@ impl SharedMetaJournal {
 }
 
 fn as_updates(entries: Vec<(u64, Bytes)>) -> Vec<Update> {
-    entries.into_iter().map(|(number, bytes)| Update::Entry { number, bytes }).collect()
+    entries
+        .into_iter()
+        .map(|(number, bytes)| Update::Entry { number, bytes })
+        .collect()
 }
 
 fn failure(error: SharedError) -> JournalFailure {
     match error {
         SharedError::Store(error) => JournalFailure::Store(error),
+        SharedError::Corrupt(corruption) => JournalFailure::Corrupt(corruption.to_string()),
         other => JournalFailure::Corrupt(other.to_string()),
     }
 }
@@ -85,14 +102,18 @@ impl MetaJournal for SharedMetaJournal {
     async fn append(&mut self, entry: Bytes) -> Result<u64, AppendFailure> {
         let Some(journal) = &mut self.journal else {
             // Not open: what there is has won, whatever it is.
-            return Err(AppendFailure::Conflict(self.catch_up().await.map_err(AppendFailure::Failed)?));
+            return Err(AppendFailure::Conflict(
+                self.catch_up().await.map_err(AppendFailure::Failed)?,
+            ));
         };
         match journal.try_append(entry).await {
             Ok(number) => Ok(number),
             Err(SharedError::Conflict(won)) => Err(AppendFailure::Conflict(as_updates(won))),
             Err(SharedError::Trimmed) => {
                 self.journal = None;
-                Err(AppendFailure::Conflict(self.catch_up().await.map_err(AppendFailure::Failed)?))
+                Err(AppendFailure::Conflict(
+                    self.catch_up().await.map_err(AppendFailure::Failed)?,
+                ))
             }
             Err(error) => Err(AppendFailure::Failed(failure(error))),
         }
@@ -107,7 +128,7 @@ impl MetaJournal for SharedMetaJournal {
 
     async fn sweep(&mut self) -> Result<(), JournalFailure> {
         match &self.journal {
-            Some(_journal) => { let _ = SWEEP_LIMIT; Ok(()) } // XX journal.sweep(SWEEP_LIMIT).await.map(drop).map_err(failure),
+            Some(journal) => journal.sweep(SWEEP_LIMIT).await.map(drop).map_err(failure),
             None => Ok(()),
         }
     }
