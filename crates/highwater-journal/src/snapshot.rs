@@ -261,7 +261,9 @@ impl SnapshotJournal {
     ///
     /// # Errors
     /// As [`Journal::take_over`]; [`TakeOverError::Lost`] also when an equal or higher epoch owns
-    /// it: then the leadership of the write-ahead journal is over, too.
+    /// it: then the leadership of the write-ahead journal is over, too. After
+    /// [`TakeOverError::Store`] our fence may stand, and `wal_epoch` would then meet itself: begin
+    /// again with the write-ahead journal.
     pub async fn take_over(
         &self,
         wal_epoch: Epoch,

@@ -280,7 +280,9 @@ fn start_kafka(
         rack: config.zone.clone(),
     };
     let led = engine.log();
-    let brokers = Arc::new(SingleBroker::new(info, move |shard| led.leader_epoch(shard).unwrap_or(-1)));
+    let brokers = Arc::new(SingleBroker::new(info, move |shard| {
+        led.leader_epoch(shard).unwrap_or(-1)
+    }));
     let draining = CancellationToken::new();
     let broker = Broker::new(
         env.clone(),

@@ -62,7 +62,8 @@ impl Flusher {
                     let sleep = self.env.clock.sleep_until(when);
                     let changed = self.draining.changed();
                     futures::pin_mut!(notified, changed);
-                    if let Either::Right((Either::Right((Err(_), _)), _)) = select(sleep, select(notified, changed)).await
+                    if let Either::Right((Either::Right((Err(_), _)), _)) =
+                        select(sleep, select(notified, changed)).await
                     {
                         return;
                     }
@@ -83,12 +84,20 @@ impl Flusher {
         let now = self.env.now();
         let live = self.shard.live.lock();
         let Some(since) = live.open_since else {
-            return if draining { Decision::Done } else { Decision::Idle };
+            return if draining {
+                Decision::Done
+            } else {
+                Decision::Idle
+            };
         };
         if draining || live.open_bytes >= self.options.flush_bytes {
             return Decision::Seal;
         }
-        let due = if live.ack_waits { now } else { since + self.options.flush_max_age };
+        let due = if live.ack_waits {
+            now
+        } else {
+            since + self.options.flush_max_age
+        };
         if now < due {
             return Decision::Until(due);
         }
@@ -101,7 +110,9 @@ impl Flusher {
 
     /// Seals and starts the put. `false` when the writer has ended.
     async fn flush(&self) -> bool {
-        let Some(mut sealed) = self.shard.live.lock().seal() else { return true };
+        let Some(mut sealed) = self.shard.live.lock().seal() else {
+            return true;
+        };
         if sealed.runs.is_empty() {
             self.shard.room.release(sealed.bytes);
             if let Some(seq) = sealed.wal_seq {
@@ -119,9 +130,17 @@ impl Flusher {
                 return false;
             }
         };
-        match self.writer.append(Body::from(draft.chunks), None, bytes::Bytes::new()).await {
+        match self
+            .writer
+            .append(Body::from(draft.chunks), None, bytes::Bytes::new())
+            .await
+        {
             Ok(pending) => {
-                let flight = InFlight { pending, sealed, footer: draft.footer };
+                let flight = InFlight {
+                    pending,
+                    sealed,
+                    footer: draft.footer,
+                };
                 match self.committer.send(flight).await {
                     Ok(()) => true,
                     Err(mpsc::error::SendError(flight)) => {

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use highwater_batch::StoredBatch;
 use highwater_format::segment::{
-    Extent, Footer, NewExtent, ProducerBatch, ProducerDelta as FooterDelta, SegmentError, SegmentWriter,
+    Extent, Footer, NewExtent, ProducerBatch, ProducerDelta as FooterDelta, SegmentError,
+    SegmentWriter,
 };
 use highwater_types::{Epoch, Offset, ShardId};
 
@@ -21,22 +22,36 @@ pub struct Draft {
 }
 
 /// Lays the sealed batches out as one segment, grouped by partition. No batch is copied.
-pub fn build(shard: ShardId, epoch: Epoch, reserve: i64, sealed: &mut Sealed) -> Result<Draft, SegmentError> {
+pub fn build(
+    shard: ShardId,
+    epoch: Epoch,
+    reserve: i64,
+    sealed: &mut Sealed,
+) -> Result<Draft, SegmentError> {
     sealed.runs.sort_by_key(|run| run.tp);
     let mut writer = SegmentWriter::new(shard, epoch, LEVEL_0);
     for run in &sealed.runs {
-        let Some(last) = run.batches.last() else { continue };
+        let Some(last) = run.batches.last() else {
+            continue;
+        };
         let extent = NewExtent {
             tp: run.tp,
             reserve_end: reserved_from(last.last_offset + 1, reserve),
             aborted: Vec::new(),
             producers: producer_deltas(run),
         };
-        let batches: Vec<StoredBatch> = run.batches.iter().map(|batch| batch.stored.clone()).collect();
+        let batches: Vec<StoredBatch> = run
+            .batches
+            .iter()
+            .map(|batch| batch.stored.clone())
+            .collect();
         writer.push_extent(extent, &batches)?;
     }
     let segment = writer.finish()?;
-    Ok(Draft { chunks: segment.chunks, footer: segment.footer })
+    Ok(Draft {
+        chunks: segment.chunks,
+        footer: segment.footer,
+    })
 }
 
 /// First offset that a leader may not have given before the next segment names another.
@@ -48,7 +63,12 @@ fn producer_deltas(run: &SealedRun) -> Vec<FooterDelta> {
     let mut touched = Producers::default();
     for batch in &run.batches {
         if let Some(sequence) = batch.sequence {
-            touched.appended(sequence, batch.first_offset, batch.last_offset, batch.max_timestamp_ms);
+            touched.appended(
+                sequence,
+                batch.first_offset,
+                batch.last_offset,
+                batch.max_timestamp_ms,
+            );
         }
     }
     let delta = |(producer_id, producer): (i64, &crate::shard::producers::Producer)| FooterDelta {
@@ -73,7 +93,10 @@ fn producer_deltas(run: &SealedRun) -> Vec<FooterDelta> {
 
 /// What the manifest says of a committed segment.
 pub fn record(head: SegmentHead, footer: &Footer) -> SegmentRecord {
-    SegmentRecord { head, extents: footer.extents.iter().map(extent_record).collect() }
+    SegmentRecord {
+        head,
+        extents: footer.extents.iter().map(extent_record).collect(),
+    }
 }
 
 fn extent_record(extent: &Extent) -> ExtentRecord {
@@ -84,7 +107,11 @@ fn extent_record(extent: &Extent) -> ExtentRecord {
         start: extent.bytes.start,
         end: extent.bytes.end,
         max_timestamp_ms: extent.max_timestamp,
-        epochs: extent.epochs.iter().map(|start| (start.epoch, start.first_offset)).collect(),
+        epochs: extent
+            .epochs
+            .iter()
+            .map(|start| (start.epoch, start.first_offset))
+            .collect(),
         producers: extent.producers.iter().map(producer_delta).collect(),
     }
 }

@@ -198,9 +198,17 @@ impl Live {
     }
 
     /// Takes over changed settings; gives the slots whose topic is gone.
-    pub fn refresh(&mut self, settings: impl Fn(TopicId) -> Option<Arc<TopicSettings>>) -> Vec<Slot> {
+    pub fn refresh(
+        &mut self,
+        settings: impl Fn(TopicId) -> Option<Arc<TopicSettings>>,
+    ) -> Vec<Slot> {
         let mut gone = Vec::new();
-        for (index, partition) in self.partitions.iter_mut().enumerate().filter(|(_, p)| !p.deleted) {
+        for (index, partition) in self
+            .partitions
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, p)| !p.deleted)
+        {
             match settings(partition.tp.topic) {
                 Some(now) => partition.settings = now,
                 None => gone.push(Slot(index)),
@@ -236,15 +244,22 @@ impl Live {
     ) -> Result<Sequenced, AppendError> {
         let epoch = self.epoch.ok_or(AppendError::NotLeader)?;
         let limits = self.limits;
-        let partition = self.partitions.get_mut(slot.0).ok_or(AppendError::NotLeader)?;
+        let partition = self
+            .partitions
+            .get_mut(slot.0)
+            .ok_or(AppendError::NotLeader)?;
         if partition.deleted {
             return Err(AppendError::Unknown);
         }
-        if let Some(found) = partition.duplicate_of(&batch, now_ms, limits.producer_expiration_ms)? {
+        if let Some(found) =
+            partition.duplicate_of(&batch, now_ms, limits.producer_expiration_ms)?
+        {
             return Ok(found);
         }
         let first = partition.next_offset;
-        let end = first.checked_add(batch.offsets).ok_or_else(|| AppendError::Storage("offsets are used up".into()))?;
+        let end = first
+            .checked_add(batch.offsets)
+            .ok_or_else(|| AppendError::Storage("offsets are used up".into()))?;
         let mode = partition.settings.durability;
         if mode.uses_wal() && end > partition.flushed_end.saturating_add(limits.reserve) {
             return Err(AppendError::Backpressure);
@@ -252,7 +267,12 @@ impl Live {
         batch.stored.assign(first, epoch.as_leader_epoch());
         let seq = match wal.filter(|_| mode.uses_wal()) {
             Some(wal) => {
-                let frame = Frame { shard, epoch, tp: partition.tp, batch: &batch.stored };
+                let frame = Frame {
+                    shard,
+                    epoch,
+                    tp: partition.tp,
+                    batch: &batch.stored,
+                };
                 Some(wal.append(frame).map_err(refused)?)
             }
             None => None,
@@ -262,7 +282,9 @@ impl Live {
         }
         partition.next_offset = end;
         if let Some(sequence) = batch.sequence {
-            partition.producers.appended(sequence, first, end - 1, now_ms);
+            partition
+                .producers
+                .appended(sequence, first, end - 1, now_ms);
         }
         let bytes = batch.stored.len();
         let newly_dirty = partition.tail.len() == partition.sealed;
@@ -285,7 +307,11 @@ impl Live {
         let waits_for_flush = wants_ack && seq.is_none();
         let flush = self.opened(bytes, now, waits_for_flush);
         Ok(Sequenced {
-            outcome: Appended { base_offset: first, log_append_time_ms: batch.log_append_time_ms, log_start_offset },
+            outcome: Appended {
+                base_offset: first,
+                log_append_time_ms: batch.log_append_time_ms,
+                log_start_offset,
+            },
             end,
             flush,
             bytes,
@@ -309,13 +335,20 @@ impl Live {
     /// Puts a batch back that recovery found in the write-ahead log: its offsets are given already
     /// and it is durable there. `false` if it does not follow what is known (the caller says why).
     pub fn replay(&mut self, slot: Slot, batch: TailBatch, seq: WalSeq, now: Instant) -> bool {
-        let Some(partition) = self.partitions.get_mut(slot.0) else { return false };
+        let Some(partition) = self.partitions.get_mut(slot.0) else {
+            return false;
+        };
         if batch.first_offset != partition.next_offset {
             return false;
         }
         if let Some(sequence) = batch.sequence {
             let timestamp = batch.max_timestamp_ms;
-            partition.producers.appended(sequence, batch.first_offset, batch.last_offset, timestamp);
+            partition.producers.appended(
+                sequence,
+                batch.first_offset,
+                batch.last_offset,
+                timestamp,
+            );
         }
         let end = batch.last_offset + 1;
         partition.next_offset = end;
@@ -339,28 +372,45 @@ impl Live {
         }
         let mut runs = Vec::with_capacity(self.dirty.len());
         for slot in self.dirty.drain(..) {
-            let Some(partition) = self.partitions.get_mut(slot.0) else { continue };
+            let Some(partition) = self.partitions.get_mut(slot.0) else {
+                continue;
+            };
             if partition.deleted {
                 partition.tail.truncate(partition.sealed);
                 continue;
             }
-            let batches: Vec<TailBatch> = partition.tail.range(partition.sealed..).cloned().collect();
+            let batches: Vec<TailBatch> =
+                partition.tail.range(partition.sealed..).cloned().collect();
             partition.sealed = partition.tail.len();
-            runs.push(SealedRun { slot, tp: partition.tp, batches });
+            runs.push(SealedRun {
+                slot,
+                tp: partition.tp,
+                batches,
+            });
         }
         let bytes = std::mem::take(&mut self.open_bytes);
         self.open_since = None;
         self.ack_waits = false;
-        Some(Sealed { runs, bytes, wal_seq: self.open_wal_seq.take() })
+        Some(Sealed {
+            runs,
+            bytes,
+            wal_seq: self.open_wal_seq.take(),
+        })
     }
 
     /// What only this broker's disk has: batches of topics that use the write-ahead log and that
     /// the bucket did not get. For the side file of a deposed leader.
     pub fn unflushed_local(&self) -> Vec<(TopicPartition, StoredBatch)> {
-        let local = self.partitions.iter().filter(|p| !p.deleted && p.settings.durability.uses_wal());
+        let local = self
+            .partitions
+            .iter()
+            .filter(|p| !p.deleted && p.settings.durability.uses_wal());
         local
             .flat_map(|partition| {
-                let unflushed = partition.tail.iter().filter(|batch| batch.last_offset >= partition.flushed_end);
+                let unflushed = partition
+                    .tail
+                    .iter()
+                    .filter(|batch| batch.last_offset >= partition.flushed_end);
                 unflushed.map(|batch| (partition.tp, batch.stored.clone()))
             })
             .collect()
@@ -369,9 +419,13 @@ impl Live {
     /// Drops the oldest flushed batches until the tail is within its limit.
     pub fn evict(&mut self) {
         while self.retained_bytes > self.limits.tail_bytes {
-            let Some(oldest) = self.retained.pop_front() else { return };
+            let Some(oldest) = self.retained.pop_front() else {
+                return;
+            };
             self.retained_bytes -= oldest.bytes;
-            let Some(partition) = self.partitions.get_mut(oldest.slot.0) else { continue };
+            let Some(partition) = self.partitions.get_mut(oldest.slot.0) else {
+                continue;
+            };
             partition.forget_below(oldest.end);
         }
     }
@@ -388,7 +442,13 @@ fn refused(full: WalFull) -> AppendError {
 
 impl PartitionLive {
     /// A partition whose committed past ends at `end`.
-    pub fn new(tp: TopicPartition, settings: Arc<TopicSettings>, log_start: Offset, end: Offset, producers: Producers) -> Self {
+    pub fn new(
+        tp: TopicPartition,
+        settings: Arc<TopicSettings>,
+        log_start: Offset,
+        end: Offset,
+        producers: Producers,
+    ) -> Self {
         Self {
             tp,
             settings,
@@ -408,8 +468,15 @@ impl PartitionLive {
     }
 
     /// The outcome of an earlier append if this batch is its repetition.
-    fn duplicate_of(&mut self, batch: &NewBatch, now_ms: i64, expiration_ms: i64) -> Result<Option<Sequenced>, AppendError> {
-        let Some(sequence) = batch.sequence else { return Ok(None) };
+    fn duplicate_of(
+        &mut self,
+        batch: &NewBatch,
+        now_ms: i64,
+        expiration_ms: i64,
+    ) -> Result<Option<Sequenced>, AppendError> {
+        let Some(sequence) = batch.sequence else {
+            return Ok(None);
+        };
         let producer_id = sequence.producer_id;
         match self.producers.check(sequence, now_ms, expiration_ms) {
             Ok(Checked::New) => Ok(None),
@@ -423,18 +490,27 @@ impl PartitionLive {
                 flush: false,
                 bytes: 0,
             })),
-            Err(SequenceError::OutOfOrder { expected }) => {
-                Err(AppendError::OutOfOrderSequence { producer_id, expected, got: sequence.first })
-            }
-            Err(SequenceError::OldEpoch { current }) => {
-                Err(AppendError::InvalidProducerEpoch { producer_id, current, got: sequence.epoch })
-            }
+            Err(SequenceError::OutOfOrder { expected }) => Err(AppendError::OutOfOrderSequence {
+                producer_id,
+                expected,
+                got: sequence.first,
+            }),
+            Err(SequenceError::OldEpoch { current }) => Err(AppendError::InvalidProducerEpoch {
+                producer_id,
+                current,
+                got: sequence.epoch,
+            }),
         }
     }
 
     /// Drops the batches below `end` from memory, flushed ones only.
     pub fn forget_below(&mut self, end: Offset) {
-        while self.sealed > 0 && self.tail.front().is_some_and(|batch| batch.last_offset < end) {
+        while self.sealed > 0
+            && self
+                .tail
+                .front()
+                .is_some_and(|batch| batch.last_offset < end)
+        {
             self.tail.pop_front();
             self.sealed -= 1;
         }
@@ -447,8 +523,16 @@ impl PartitionLive {
 
     /// Whole batches from memory: the one that holds `offset` (or the next one) and those after
     /// it, below `end`, of `max_bytes` at most but for the first.
-    pub fn read_tail(&self, offset: Offset, end: Offset, max_bytes: usize, at_least_one: bool) -> (Vec<Bytes>, usize) {
-        let from = self.tail.partition_point(|batch| batch.last_offset < offset);
+    pub fn read_tail(
+        &self,
+        offset: Offset,
+        end: Offset,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> (Vec<Bytes>, usize) {
+        let from = self
+            .tail
+            .partition_point(|batch| batch.last_offset < offset);
         let mut bytes = 0;
         let mut until = from;
         let mut gathered = 0;

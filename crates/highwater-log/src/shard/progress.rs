@@ -6,11 +6,11 @@ use std::sync::{Arc, Weak};
 use highwater_types::{Offset, TopicPartition};
 
 use super::live::{Live, PartitionLive, Retained, Sealed, Slot};
+use crate::Appended;
 use crate::api::AppendError;
 use crate::ticket::TicketSender;
 use crate::waiter::Waiter;
 use crate::wal::WalSeq;
-use crate::Appended;
 
 /// What has to be done after the shard's lock is given back.
 #[derive(Default)]
@@ -36,8 +36,11 @@ impl Effects {
 impl PartitionLive {
     /// Raises the high watermark to what is durable; collects who waited for it.
     fn advance(&mut self, effects: &mut Effects) {
-        let durable =
-            if self.flushed_end >= self.barrier { self.flushed_end.max(self.synced_end) } else { self.flushed_end };
+        let durable = if self.flushed_end >= self.barrier {
+            self.flushed_end.max(self.synced_end)
+        } else {
+            self.flushed_end
+        };
         if durable <= self.high_watermark {
             return;
         }
@@ -75,7 +78,9 @@ impl Live {
     pub fn synced(&mut self, up_to: WalSeq) -> Effects {
         let mut effects = Effects::default();
         while self.syncing.front().is_some_and(|frame| frame.seq <= up_to) {
-            let Some(frame) = self.syncing.pop_front() else { break };
+            let Some(frame) = self.syncing.pop_front() else {
+                break;
+            };
             if let Some(partition) = self.partitions.get_mut(frame.slot.0) {
                 partition.synced_end = partition.synced_end.max(frame.end);
                 partition.advance(&mut effects);
@@ -103,9 +108,13 @@ impl Live {
     pub fn flushed(&mut self, sealed: &Sealed) -> Effects {
         let mut effects = Effects::default();
         for run in &sealed.runs {
-            let Some(last) = run.batches.last() else { continue };
+            let Some(last) = run.batches.last() else {
+                continue;
+            };
             let bytes = run.batches.iter().map(super::live::TailBatch::len).sum();
-            let Some(partition) = self.partitions.get_mut(run.slot.0) else { continue };
+            let Some(partition) = self.partitions.get_mut(run.slot.0) else {
+                continue;
+            };
             let end = last.last_offset + 1;
             if partition.deleted {
                 partition.forget_below(end);
@@ -113,7 +122,11 @@ impl Live {
             }
             partition.flushed_end = end;
             partition.advance(&mut effects);
-            self.retained.push_back(Retained { slot: run.slot, end, bytes });
+            self.retained.push_back(Retained {
+                slot: run.slot,
+                end,
+                bytes,
+            });
             self.retained_bytes += bytes;
         }
         self.evict();
@@ -121,13 +134,26 @@ impl Live {
     }
 
     /// Registers who waits for a batch that ends at `end`; resolved at once if it is durable.
-    pub fn await_durable(&mut self, slot: Slot, end: Offset, outcome: Appended, sender: TicketSender) -> Effects {
+    pub fn await_durable(
+        &mut self,
+        slot: Slot,
+        end: Offset,
+        outcome: Appended,
+        sender: TicketSender,
+    ) -> Effects {
         let mut effects = Effects::default();
         match self.partitions.get_mut(slot.0) {
             Some(partition) if end > partition.high_watermark => {
                 // Nearly always the last one; a duplicate may wait for an earlier offset.
                 let at = partition.pending.partition_point(|ack| ack.end <= end);
-                partition.pending.insert(at, super::live::PendingAck { end, outcome, sender });
+                partition.pending.insert(
+                    at,
+                    super::live::PendingAck {
+                        end,
+                        outcome,
+                        sender,
+                    },
+                );
             }
             Some(_) => effects.tickets.push((sender, Ok(outcome))),
             None => effects.tickets.push((sender, Err(AppendError::NotLeader))),
@@ -138,14 +164,18 @@ impl Live {
     /// Wakes `waiter` when the high watermark passes `beyond`, or the partition goes away.
     /// `false` if it should look at once.
     pub fn watch(&mut self, slot: Slot, beyond: Offset, waiter: &Arc<Waiter>) -> bool {
-        let Some(partition) = self.partitions.get_mut(slot.0) else { return false };
+        let Some(partition) = self.partitions.get_mut(slot.0) else {
+            return false;
+        };
         if partition.deleted || partition.high_watermark > beyond {
             return false;
         }
         // Requests that ended leave dead entries behind; a busy partition sheds them by progress,
         // an idle one here, before the list would grow.
         if partition.waiters.len() == partition.waiters.capacity() {
-            partition.waiters.retain(|(_, waiter)| waiter.strong_count() > 0);
+            partition
+                .waiters
+                .retain(|(_, waiter)| waiter.strong_count() > 0);
         }
         partition.waiters.push((beyond, Arc::downgrade(waiter)));
         true
@@ -155,7 +185,11 @@ impl Live {
     /// its way to the bucket.
     pub fn delete(&mut self, slot: Slot) -> (Option<TopicPartition>, Effects) {
         let mut effects = Effects::default();
-        let Some(partition) = self.partitions.get_mut(slot.0).filter(|partition| !partition.deleted) else {
+        let Some(partition) = self
+            .partitions
+            .get_mut(slot.0)
+            .filter(|partition| !partition.deleted)
+        else {
             return (None, effects);
         };
         partition.deleted = true;

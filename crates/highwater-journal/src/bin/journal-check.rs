@@ -1,7 +1,7 @@
 //! The exhaustive search from the command line: `cargo xtask check-journal`.
 //!
 //! ```text
-//! check-journal [quick | large | SIZE...] [--without RULE] [--walks N]
+//! journal-check [quick | large | SIZE...] [--without RULE] [--walks N]
 //! ```
 //!
 //! Prints a line for each size with its number of states. Ends with 1 when a violation is found
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         Err(what) => {
             eprintln!("{what}");
             eprintln!(
-                "usage: check-journal [quick | large | SIZE...] [--without RULE] [--walks N]"
+                "usage: cargo xtask check-journal [quick | large | SIZE...] [--without RULE] [--walks N]"
             );
             let sizes: Vec<&str> = Size::all().map(|size| size.name).collect();
             eprintln!("sizes: {}", sizes.join(", "));
