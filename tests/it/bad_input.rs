@@ -3,8 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use highwater_tests::raw::{
-    API_VERSIONS, Connection, Cursor, PRODUCE, answers, batch, frame, produce_v3, produce_v3_error,
-    put_string, request,
+    API_VERSIONS, Connection, Cursor, PRODUCE, answers, batch, frame, produce_v3, produce_v3_error, put_string, request,
 };
 
 use crate::stage::{self, Stage};
@@ -39,9 +38,7 @@ fn bad_frames_close_their_own_connection_only() -> Result<()> {
             connection.expect_hang_up().with_context(|| what)?;
             ensure!(answers(&address), "no answer after {what}");
             bystander.request(API_VERSIONS, 0, 1, &[])?;
-            bystander
-                .answer()
-                .with_context(|| format!("another connection, after {what}"))?;
+            bystander.answer().with_context(|| format!("another connection, after {what}"))?;
         }
         Ok(())
     })
@@ -50,9 +47,7 @@ fn bad_frames_close_their_own_connection_only() -> Result<()> {
 #[test]
 fn bad_frames_are_refused_without_waiting_for_more() -> Result<()> {
     stage::on_directory("refused-frames", |stage| {
-        let complete = bad_frames()
-            .into_iter()
-            .filter(|(what, _)| !what.contains("truncated"));
+        let complete = bad_frames().into_iter().filter(|(what, _)| !what.contains("truncated"));
         for (what, bytes) in complete {
             let mut connection = Connection::open(&stage.broker.address())?;
             connection.send(&bytes)?;
@@ -66,9 +61,7 @@ fn bad_frames_are_refused_without_waiting_for_more() -> Result<()> {
 fn bad_frames() -> Vec<(&'static str, Vec<u8>)> {
     let mut endless_metadata = i32::MAX.to_be_bytes().to_vec();
     put_string(&mut endless_metadata, "t");
-    let noise: Vec<u8> = (0..200_u32)
-        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
-        .collect();
+    let noise: Vec<u8> = (0..200_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let truncated = [&100_i32.to_be_bytes()[..], &[0, 18, 0, 0]].concat();
     vec![
         ("a truncated frame", truncated),
@@ -80,24 +73,12 @@ fn bad_frames() -> Vec<(&'static str, Vec<u8>)> {
         ("a frame shorter than its header", frame(&[0, 18, 0])),
         ("an unknown API", frame(&request(9_999, 0, 1, &[]))),
         ("a negative API", frame(&request(-7, 0, 1, &[]))),
-        (
-            "an unknown version",
-            frame(&request(METADATA, 99, 1, &[0, 0, 0])),
-        ),
+        ("an unknown version", frame(&request(METADATA, 99, 1, &[0, 0, 0]))),
         ("a negative version", frame(&request(METADATA, -3, 1, &[]))),
-        (
-            "an array longer than its frame",
-            frame(&request(METADATA, 1, 1, &endless_metadata)),
-        ),
-        (
-            "a body that ends too soon",
-            frame(&request(PRODUCE, 3, 1, &[0xff, 0xff, 0xff])),
-        ),
+        ("an array longer than its frame", frame(&request(METADATA, 1, 1, &endless_metadata))),
+        ("a body that ends too soon", frame(&request(PRODUCE, 3, 1, &[0xff, 0xff, 0xff]))),
         ("noise in a frame", frame(&noise)),
-        (
-            "another protocol",
-            b"GET / HTTP/1.1\r\nHost: kafka\r\n\r\n".to_vec(),
-        ),
+        ("another protocol", b"GET / HTTP/1.1\r\nHost: kafka\r\n\r\n".to_vec()),
     ]
 }
 
@@ -117,14 +98,8 @@ fn an_unknown_version_of_api_versions_is_answered_at_version_0() -> Result<()> {
             ensure!(min <= max);
             found |= key == API_VERSIONS && min == 0 && max >= 3;
         }
-        ensure!(
-            found,
-            "the answer must name the versions of ApiVersions itself"
-        );
-        ensure!(
-            cursor.rest().is_empty(),
-            "an answer of version 0 has nothing after the array"
-        );
+        ensure!(found, "the answer must name the versions of ApiVersions itself");
+        ensure!(cursor.rest().is_empty(), "an answer of version 0 has nothing after the array");
         // The connection goes on.
         connection.request(API_VERSIONS, 0, 4, &[])?;
         ensure!(connection.answer()?.0 == 4);
@@ -161,14 +136,8 @@ fn bad_batches_get_their_error_code_and_leave_no_trace() -> Result<()> {
         ensure!(produce("bad-unknown", &good)? == UNKNOWN_TOPIC_OR_PARTITION);
         ensure!(produce(TOPIC, &good)? == NONE);
         ensure!(fetch_error(stage, 0)? == NONE);
-        ensure!(
-            fetch_error(stage, 2)? == NONE,
-            "the end of the log is a place to wait at"
-        );
-        ensure!(
-            fetch_error(stage, 3)? == OFFSET_OUT_OF_RANGE,
-            "a refused batch took an offset"
-        );
+        ensure!(fetch_error(stage, 2)? == NONE, "the end of the log is a place to wait at");
+        ensure!(fetch_error(stage, 3)? == OFFSET_OUT_OF_RANGE, "a refused batch took an offset");
         ensure!(fetch_error(stage, -3)? == OFFSET_OUT_OF_RANGE);
         Ok(())
     })
@@ -218,15 +187,9 @@ fn bad_topics_get_their_error_code() -> Result<()> {
         };
         ensure!(create("one.two", 1)? == NONE);
         ensure!(create("one.two", 1)? == TOPIC_ALREADY_EXISTS);
-        ensure!(
-            create("one_two", 1)? == INVALID_TOPIC_EXCEPTION,
-            "it collides by its metric name"
-        );
+        ensure!(create("one_two", 1)? == INVALID_TOPIC_EXCEPTION, "it collides by its metric name");
         for name in ["", ".", "..", "a b", "a/b", "caf\u{e9}", &long] {
-            ensure!(
-                create(name, 1)? == INVALID_TOPIC_EXCEPTION,
-                "{name:?} was accepted"
-            );
+            ensure!(create(name, 1)? == INVALID_TOPIC_EXCEPTION, "{name:?} was accepted");
         }
         ensure!(create("no-partitions", 0)? == INVALID_PARTITIONS);
         ensure!(create("bad-partitions", -2)? == INVALID_PARTITIONS);

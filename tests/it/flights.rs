@@ -22,9 +22,7 @@ fn through_all_clients(stage: &mut Stage) -> Result<()> {
     let flights = Flights::read(&stage.parts.flights())?;
     assert_eq!(flights.len(), COUNT);
     for producer in ALL {
-        stage
-            .at()
-            .create_topic(&topic(producer), PARTITIONS as u32)?;
+        stage.at().create_topic(&topic(producer), PARTITIONS as u32)?;
         producer.produce(&stage.at(), &topic(producer), &stage.parts.flights())?;
     }
     read_by_all(stage, &flights).context("fresh")?;

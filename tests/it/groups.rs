@@ -52,10 +52,7 @@ fn each_client_alone(stage: &mut Stage) -> Result<()> {
         let read = read_until(&mut [&mut member], &mut ledger, FIRST_HALF);
         read.with_context(|| format!("{client:?} alone"))?;
         member.stop(|record| ledger.take(&record))?;
-        ensure!(
-            !ledger.is_complete(),
-            "{client:?} was to be stopped in the middle"
-        );
+        ensure!(!ledger.is_complete(), "{client:?} was to be stopped in the middle");
         ledgers.push((client, ledger));
     }
     restart(stage)?;
@@ -141,11 +138,7 @@ fn read_until(members: &mut [&mut Stream], ledger: &mut Ledger<'_>, count: usize
         if ledger.count() == seen {
             let said = members.iter().map(|member| member.process.log_tail());
             let said = || said.collect::<Vec<_>>().join("\n");
-            ensure!(
-                Instant::now() < end,
-                "only {seen} of {count} records; {}",
-                said()
-            );
+            ensure!(Instant::now() < end, "only {seen} of {count} records; {}", said());
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -25,20 +25,8 @@ fn rounds(stage: &mut Stage) -> Result<()> {
         Err(_) => u64::from(std::process::id()),
     };
     let address = stage.broker.address();
-    let at = At {
-        broker: &address,
-        parts: &stage.parts,
-        place: &stage.place,
-    };
-    let outcome = run(
-        &mut stage.broker,
-        &at,
-        Options {
-            rounds: ROUNDS,
-            seed,
-            progress: false,
-        },
-    )?;
+    let at = At { broker: &address, parts: &stage.parts, place: &stage.place };
+    let outcome = run(&mut stage.broker, &at, Options { rounds: ROUNDS, seed, progress: false })?;
     println!("{outcome:?}");
     Ok(())
 }

@@ -1,9 +1,5 @@
 //! The end-to-end tests: real clients against a real broker, over a directory and over a bucket.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failed expectation is the test's failure"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the test's failure")]
 
 mod bad_input;
 mod flights;

@@ -34,12 +34,7 @@ fn a_broker_is_ready_in_half_a_second() -> Result<()> {
     for start in 0..STARTS {
         let begun = Instant::now();
         let data = place.join(&format!("data-{start}"));
-        let mut broker = Highwater::start(
-            &highwater_binary()?,
-            &data,
-            place.log("broker"),
-            Store::Directory,
-        )?;
+        let mut broker = Highwater::start(&highwater_binary()?, &data, place.log("broker"), Store::Directory)?;
         best = best.min(begun.elapsed());
         let status = broker.process()?.terminate(Duration::from_secs(25))?;
         ensure!(status.success(), "{status} after SIGTERM");
@@ -59,27 +54,13 @@ fn mistakes_on_the_command_line_get_one_line() -> Result<()> {
     let mut command = serve(&highwater_binary()?, &place.join("a"), port, ports::free()?);
     refused(&place, "a port in use", &mut command, &[&port.to_string()])?;
     let mut command = serve(&highwater_binary()?, &place.join("b"), ports::free()?, port);
-    refused(
-        &place,
-        "an HTTP port in use",
-        &mut command,
-        &[&port.to_string()],
-    )?;
+    refused(&place, "an HTTP port in use", &mut command, &[&port.to_string()])?;
 
     let file = place.join("file");
     fs::write(&file, "not a folder")?;
-    for data in [
-        file.join("below"),
-        file,
-        Path::new("/proc/highwater").to_path_buf(),
-    ] {
+    for data in [file.join("below"), file, Path::new("/proc/highwater").to_path_buf()] {
         let mut command = serve(&highwater_binary()?, &data, ports::free()?, ports::free()?);
-        refused(
-            &place,
-            "an unwritable directory",
-            &mut command,
-            &[&data.display().to_string()],
-        )?;
+        refused(&place, "an unwritable directory", &mut command, &[&data.display().to_string()])?;
     }
 
     let mut command = Command::new(highwater_binary()?);
@@ -88,12 +69,7 @@ fn mistakes_on_the_command_line_get_one_line() -> Result<()> {
     command.args(["--http", &format!("127.0.0.1:{}", ports::free()?)]);
     refused(&place, "a wildcard address", &mut command, &["--advertise"])?;
 
-    let mut command = serve(
-        &highwater_binary()?,
-        &place.join("d"),
-        ports::free()?,
-        ports::free()?,
-    );
+    let mut command = serve(&highwater_binary()?, &place.join("d"), ports::free()?, ports::free()?);
     command.args(["--store", "ftp://nowhere/at/all"]);
     refused(&place, "a strange store", &mut command, &["ftp"])
 }
@@ -105,32 +81,13 @@ fn a_data_directory_in_use_is_refused_and_a_dead_owners_is_taken() -> Result<()>
     }
     let place = Place::new("in-use")?;
     let data = place.join("data");
-    let mut owner = Highwater::start(
-        &highwater_binary()?,
-        &data,
-        place.log("owner"),
-        Store::Directory,
-    )?;
+    let mut owner = Highwater::start(&highwater_binary()?, &data, place.log("owner"), Store::Directory)?;
     let mut command = serve(&highwater_binary()?, &data, ports::free()?, ports::free()?);
-    refused(
-        &place,
-        "a directory in use",
-        &mut command,
-        &[&data.display().to_string()],
-    )?;
+    refused(&place, "a directory in use", &mut command, &[&data.display().to_string()])?;
     owner.process()?.kill_9()?;
     let begun = Instant::now();
-    let _next = Highwater::start(
-        &highwater_binary()?,
-        &data,
-        place.log("next"),
-        Store::Directory,
-    )?;
-    ensure!(
-        begun.elapsed() < Duration::from_secs(5),
-        "opened after {:?}",
-        begun.elapsed()
-    );
+    let _next = Highwater::start(&highwater_binary()?, &data, place.log("next"), Store::Directory)?;
+    ensure!(begun.elapsed() < Duration::from_secs(5), "opened after {:?}", begun.elapsed());
     Ok(())
 }
 
@@ -141,14 +98,8 @@ fn mistakes_about_the_bucket_get_one_line() -> Result<()> {
     }
     let (parts, place) = (Parts::from_environment()?, Place::new("bucket")?);
     let minio = Minio::start(&parts, &place)?;
-    let base = || -> Result<Command> {
-        Ok(serve(
-            &highwater_binary()?,
-            &place.join("data"),
-            ports::free()?,
-            ports::free()?,
-        ))
-    };
+    let base =
+        || -> Result<Command> { Ok(serve(&highwater_binary()?, &place.join("data"), ports::free()?, ports::free()?)) };
 
     let mut command = base()?;
     command.args(bucket_flags(&minio.endpoint(), "no-such-bucket", "p"));
@@ -157,34 +108,17 @@ fn mistakes_about_the_bucket_get_one_line() -> Result<()> {
     let mut command = base()?;
     command.args(bucket_flags(&minio.endpoint(), BUCKET, "p"));
     command.env("AWS_SECRET_ACCESS_KEY", "not-the-secret");
-    refused(
-        &place,
-        "wrong credentials",
-        &mut command,
-        &["redential", BUCKET],
-    )?;
+    refused(&place, "wrong credentials", &mut command, &["redential", BUCKET])?;
 
     let mut command = base()?;
     command.args(bucket_flags(&minio.endpoint(), BUCKET, "p"));
-    command
-        .env_remove("AWS_SECRET_ACCESS_KEY")
-        .env_remove("AWS_ACCESS_KEY_ID");
-    refused(
-        &place,
-        "no credentials",
-        &mut command,
-        &["AWS_ACCESS_KEY_ID"],
-    )?;
+    command.env_remove("AWS_SECRET_ACCESS_KEY").env_remove("AWS_ACCESS_KEY_ID");
+    refused(&place, "no credentials", &mut command, &["AWS_ACCESS_KEY_ID"])?;
 
     let mut command = base()?;
     let nobody = format!("http://127.0.0.1:{}", ports::free()?);
     command.args(bucket_flags(&nobody, BUCKET, "p"));
-    refused(
-        &place,
-        "no server at the endpoint",
-        &mut command,
-        &[&nobody],
-    )
+    refused(&place, "no server at the endpoint", &mut command, &[&nobody])
 }
 
 /// The broker must end by itself, with a status other than 0 and exactly one line on standard error
@@ -197,23 +131,11 @@ fn refused(place: &Place, what: &str, command: &mut Command, words: &[&str]) -> 
 fn observe_refusal(place: &Place, what: &str, command: &mut Command, words: &[&str]) -> Result<()> {
     let log = place.fresh_log("refused");
     let mut process = Process::piped("highwater", command, &log)?;
-    let status = process
-        .wait(REFUSED_WITHIN)
-        .with_context(|| what.to_owned())?;
+    let status = process.wait(REFUSED_WITHIN).with_context(|| what.to_owned())?;
     let said = fs::read_to_string(&log)?;
-    ensure!(
-        status.code().is_some_and(|code| code != 0),
-        "{what}: ended with {status}: {said}"
-    );
-    let lines: Vec<&str> = said
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    ensure!(
-        lines.len() == 1,
-        "{what}: {} lines on standard error: {said}",
-        lines.len()
-    );
+    ensure!(status.code().is_some_and(|code| code != 0), "{what}: ended with {status}: {said}");
+    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    ensure!(lines.len() == 1, "{what}: {} lines on standard error: {said}", lines.len());
     for word in words {
         ensure!(said.contains(word), "{what}: {word:?} is not in {said}");
     }

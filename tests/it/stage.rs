@@ -20,11 +20,7 @@ pub struct Stage {
 impl Stage {
     /// Where clients run.
     pub fn at(&self) -> At<'_> {
-        At {
-            broker: &self.address,
-            parts: &self.parts,
-            place: &self.place,
-        }
+        At { broker: &self.address, parts: &self.parts, place: &self.place }
     }
 }
 
@@ -42,10 +38,7 @@ pub fn on_bucket(name: &str, test: impl FnOnce(&mut Stage) -> Result<()>) -> Res
     }
     let (parts, place) = (Parts::from_environment()?, Place::new(name)?);
     let minio = Minio::start(&parts, &place)?;
-    let store = Store::Bucket {
-        endpoint: minio.endpoint(),
-        prefix: name.to_owned(),
-    };
+    let store = Store::Bucket { endpoint: minio.endpoint(), prefix: name.to_owned() };
     on_stage(parts, place, Some(minio), store, test)
 }
 
@@ -59,13 +52,7 @@ fn on_stage(
     let broker = Broker::start(System::from_environment()?, &parts, &place, store);
     let broker = broker.inspect_err(|_| place.keep())?;
     let address = broker.address();
-    let mut stage = Stage {
-        broker,
-        address,
-        _minio: minio,
-        parts,
-        place,
-    };
+    let mut stage = Stage { broker, address, _minio: minio, parts, place };
     test(&mut stage).inspect_err(|_| stage.place.keep())
 }
 

@@ -41,17 +41,8 @@ impl Apache {
     pub fn start(parts: &Parts, folder: &Path, log: PathBuf) -> Result<Self> {
         let (port, controller) = (ports::free()?, ports::free()?);
         fs::create_dir_all(folder)?;
-        fs::write(
-            folder.join("server.properties"),
-            properties(folder, port, controller),
-        )?;
-        let mut node = Self {
-            jars: parts.kafka_jars(),
-            folder: folder.to_path_buf(),
-            log,
-            port,
-            process: None,
-        };
+        fs::write(folder.join("server.properties"), properties(folder, port, controller))?;
+        let mut node = Self { jars: parts.kafka_jars(), folder: folder.to_path_buf(), log, port, process: None };
         node.format()?;
         node.up()?;
         Ok(node)
@@ -69,12 +60,8 @@ impl Apache {
     /// Starts it on its data and waits until it answers.
     pub fn up(&mut self) -> Result<()> {
         let mut command = java(&self.jars, JVM_FLAGS);
-        command
-            .arg("kafka.Kafka")
-            .arg(self.folder.join("server.properties"));
-        let process = self
-            .process
-            .insert(Process::start("kafka", &mut command, &self.log)?);
+        command.arg("kafka.Kafka").arg(self.folder.join("server.properties"));
+        let process = self.process.insert(Process::start("kafka", &mut command, &self.log)?);
         let address = format!("127.0.0.1:{}", self.port);
         wait::until(READY_DEADLINE, "Apache Kafka to be ready", || {
             if let Some(status) = process.ended()? {

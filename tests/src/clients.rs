@@ -121,12 +121,7 @@ impl Client {
                 let mut command = Command::new("java");
                 let jars = at.parts.kafka_jars().join("*");
                 let path = [at.parts.java_client(), jars].map(|path| path.display().to_string());
-                command.args([
-                    "-Xmx512M",
-                    "-XX:TieredStopAtLevel=1",
-                    "-cp",
-                    &path.join(":"),
-                ]);
+                command.args(["-Xmx512M", "-XX:TieredStopAtLevel=1", "-cp", &path.join(":")]);
                 command.args(["highwater.Client", role, at.broker]);
                 command
             }
@@ -175,9 +170,7 @@ pub fn python(at: &At<'_>, role: &str) -> Command {
 fn kcat(at: &At<'_>) -> Command {
     let root = at.parts.kcat_root();
     let libraries = ["usr/lib", "lib"].map(|folder| {
-        let folder = root
-            .join(folder)
-            .join(format!("{}-linux-gnu", std::env::consts::ARCH));
+        let folder = root.join(folder).join(format!("{}-linux-gnu", std::env::consts::ARCH));
         folder.display().to_string()
     });
     let mut command = Command::new(root.join("usr/bin/kcat"));

@@ -83,14 +83,7 @@ impl<'a> Ledger<'a> {
     /// Expects the flights of `range`, sent by `producer`.
     pub fn new(flights: &'a Flights, producer: Client, range: std::ops::Range<usize>) -> Self {
         let seen = vec![false; range.len()];
-        Self {
-            flights,
-            producer,
-            range,
-            seen,
-            count: 0,
-            last: BTreeMap::new(),
-        }
+        Self { flights, producer, range, seen, count: 0, last: BTreeMap::new() }
     }
 
     /// How many of them have been seen.
@@ -106,43 +99,27 @@ impl<'a> Ledger<'a> {
     /// Checks one record: key, value and headers as they were sent, never seen before, and after
     /// whatever was read before it of its partition.
     pub fn take(&mut self, record: &Record) -> Result<()> {
-        self.check(record)
-            .with_context(|| format!("partition {} offset {}", record.partition, record.offset))
+        self.check(record).with_context(|| format!("partition {} offset {}", record.partition, record.offset))
     }
 
     fn check(&mut self, record: &Record) -> Result<()> {
         let value = record.value.as_deref().context("a null value")?;
         let number = number_of(value)?;
         let (key, expected) = self.flights.row(number)?;
-        ensure!(
-            record.key.as_deref() == key,
-            "flight {number} has another key"
-        );
+        ensure!(record.key.as_deref() == key, "flight {number} has another key");
         ensure!(value == expected, "flight {number} has another value");
         let headers = match self.producer.numbers_headers() {
             true => format!("seq={number}"),
             false => "client=kcat".to_owned(),
         };
-        ensure!(
-            record.headers == headers,
-            "flight {number} has headers {:?}",
-            record.headers
-        );
-        ensure!(
-            self.range.contains(&number),
-            "flight {number} was not expected"
-        );
+        ensure!(record.headers == headers, "flight {number} has headers {:?}", record.headers);
+        ensure!(self.range.contains(&number), "flight {number} was not expected");
         let seen = &mut self.seen[number - self.range.start];
         ensure!(!*seen, "flight {number} came twice");
         *seen = true;
         self.count += 1;
-        if let Some((offset, before)) = self.last.insert(record.partition, (record.offset, number))
-        {
-            ensure!(
-                offset < record.offset,
-                "offset {} came after {offset}",
-                record.offset
-            );
+        if let Some((offset, before)) = self.last.insert(record.partition, (record.offset, number)) {
+            ensure!(offset < record.offset, "offset {} came after {offset}", record.offset);
             ensure!(before < number, "flight {number} came after {before}");
         }
         Ok(())
@@ -153,16 +130,9 @@ impl<'a> Ledger<'a> {
         let missing = self.seen.iter().position(|seen| !seen);
         if let Some(missing) = missing {
             let (count, of) = (self.count, self.range.len());
-            bail!(
-                "{count} of {of} flights; the first missing is {}",
-                missing + self.range.start
-            );
+            bail!("{count} of {of} flights; the first missing is {}", missing + self.range.start);
         }
-        ensure!(
-            self.last.len() == partitions,
-            "records in {} partitions",
-            self.last.len()
-        );
+        ensure!(self.last.len() == partitions, "records in {} partitions", self.last.len());
         Ok(())
     }
 }
@@ -177,10 +147,7 @@ fn number_of(value: &[u8]) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a failed expectation is the test's failure"
-    )]
+    #![allow(clippy::unwrap_used, reason = "a failed expectation is the test's failure")]
     use super::*;
 
     fn three() -> Flights {
@@ -211,10 +178,7 @@ mod tests {
         let flights = three();
         let mut ledger = Ledger::new(&flights, Client::Java, 0..3);
         ledger.take(&record(0, 0, &flights, 0)).unwrap();
-        assert!(
-            ledger.take(&record(0, 1, &flights, 0)).is_err(),
-            "a duplicate"
-        );
+        assert!(ledger.take(&record(0, 1, &flights, 0)).is_err(), "a duplicate");
         let mut ledger = Ledger::new(&flights, Client::Java, 0..3);
         ledger.take(&record(0, 5, &flights, 2)).unwrap();
         assert!(ledger.take(&record(0, 6, &flights, 1)).is_err(), "disorder");
@@ -224,9 +188,7 @@ mod tests {
         assert!(ledger.take(&changed).is_err(), "another key");
         let mut ledger = Ledger::new(&flights, Client::Java, 0..3);
         for number in 0..2 {
-            ledger
-                .take(&record(number as i32, 0, &flights, number))
-                .unwrap();
+            ledger.take(&record(number as i32, 0, &flights, number)).unwrap();
         }
         assert!(ledger.finish(2).is_err(), "a loss");
         ledger.take(&record(0, 1, &flights, 2)).unwrap();

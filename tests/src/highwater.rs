@@ -42,20 +42,9 @@ impl Store {
 /// The flags for any bucket behind any endpoint.
 pub fn bucket_flags(endpoint: &str, bucket: &str, prefix: &str) -> Vec<String> {
     let url = format!("s3://{bucket}/{prefix}");
-    let pairs = [
-        "--store",
-        &url,
-        "--s3-endpoint",
-        endpoint,
-        "--s3-region",
-        "us-east-1",
-    ];
+    let pairs = ["--store", &url, "--s3-endpoint", endpoint, "--s3-region", "us-east-1"];
     let switches = ["--s3-path-style", "--s3-allow-http"];
-    pairs
-        .into_iter()
-        .chain(switches)
-        .map(str::to_owned)
-        .collect()
+    pairs.into_iter().chain(switches).map(str::to_owned).collect()
 }
 
 /// One broker: running, or down between two starts.
@@ -91,9 +80,7 @@ impl Highwater {
     pub fn up(&mut self) -> Result<()> {
         let mut command = serve(&self.binary, &self.data, self.port, self.http_port);
         command.args(self.store.flags());
-        let process = self
-            .process
-            .insert(Process::start("highwater", &mut command, &self.log)?);
+        let process = self.process.insert(Process::start("highwater", &mut command, &self.log)?);
         let address = format!("127.0.0.1:{}", self.port);
         let http_port = self.http_port;
         wait::until(READY_DEADLINE, "Highwater to be ready", || {

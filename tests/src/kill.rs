@@ -89,28 +89,14 @@ pub fn run(broker: &mut Broker, at: &At<'_>, options: Options) -> Result<Outcome
     catch_up(&mut reader, &mut read, &producer.acknowledged).context("after the last round")?;
     reader.stop(|record| read.take(&record))?;
     let mut fresh = History::default();
-    Client::Confluent
-        .consume(at, TOPIC)?
-        .drain(Duration::from_secs(600), |record| fresh.take(&record))?;
+    Client::Confluent.consume(at, TOPIC)?.drain(Duration::from_secs(600), |record| fresh.take(&record))?;
     fresh.contains(&producer.acknowledged)?;
+    ensure!(fresh.offsets == read.offsets, "a fresh reader sees another topic than the first");
     ensure!(
-        fresh.offsets == read.offsets,
-        "a fresh reader sees another topic than the first"
-    );
-    ensure!(
-        fresh.count
-            == producer
-                .acknowledged
-                .values()
-                .map(|acks| acks.len() as u64)
-                .sum::<u64>(),
+        fresh.count == producer.acknowledged.values().map(|acks| acks.len() as u64).sum::<u64>(),
         "records in the topic that were never acknowledged, though the producer waited for all"
     );
-    Ok(Outcome {
-        rounds: options.rounds,
-        records: fresh.count,
-        slowest_start,
-    })
+    Ok(Outcome { rounds: options.rounds, records: fresh.count, slowest_start })
 }
 
 /// Number and offset of the acknowledged records of each partition.
@@ -120,10 +106,7 @@ fn catch_up(reader: &mut Stream, read: &mut History, acknowledged: &Acknowledged
     let deadline = Instant::now() + CATCH_UP;
     while !read.reaches(acknowledged) {
         let left = deadline.saturating_duration_since(Instant::now());
-        match reader
-            .next(left)
-            .context("a reader that lags behind the acknowledgements")?
-        {
+        match reader.next(left).context("a reader that lags behind the acknowledgements")? {
             Some(record) => read.take(&record)?,
             None => bail!("the reader ended: {}", reader.process.log_tail()),
         }
@@ -141,11 +124,7 @@ struct Load {
 impl Load {
     fn start(at: &At<'_>) -> Result<Self> {
         let mut command = python(at, "load");
-        command.args([
-            TOPIC,
-            &PARTITIONS.to_string(),
-            &RECORDS_PER_SECOND.to_string(),
-        ]);
+        command.args([TOPIC, &PARTITIONS.to_string(), &RECORDS_PER_SECOND.to_string()]);
         let mut process = Process::piped("load", &mut command, &at.place.log("load"))?;
         let stdout = BufReader::new(process.take_stdout()?);
         let (sender, lines) = channel();
@@ -156,11 +135,7 @@ impl Load {
                 }
             }
         });
-        Ok(Self {
-            process,
-            lines,
-            acknowledged: BTreeMap::new(),
-        })
+        Ok(Self { process, lines, acknowledged: BTreeMap::new() })
     }
 
     /// Waits until more has been acknowledged than was taken before.
@@ -193,17 +168,10 @@ impl Load {
 
     fn acknowledge(&mut self, line: &str) -> Result<()> {
         let mut fields = line.split(' ');
-        let mut field = || {
-            fields
-                .next()
-                .with_context(|| format!("not an acknowledgement: {line}"))
-        };
+        let mut field = || fields.next().with_context(|| format!("not an acknowledgement: {line}"));
         let (partition, offset) = (field()?.parse()?, field()?.parse()?);
         let number = field()?.parse()?;
-        self.acknowledged
-            .entry(partition)
-            .or_default()
-            .push((number, offset));
+        self.acknowledged.entry(partition).or_default().push((number, offset));
         Ok(())
     }
 }
@@ -229,10 +197,7 @@ impl History {
             bail!("partition {partition} offset {offset}: {found:?} where number {number} belongs");
         }
         if let Some(last) = offsets.last() {
-            ensure!(
-                *last < offset,
-                "partition {partition}: offset {offset} came after {last}"
-            );
+            ensure!(*last < offset, "partition {partition}: offset {offset} came after {last}");
         }
         offsets.push(offset);
         self.count += 1;
@@ -290,13 +255,7 @@ mod tests {
     fn record(partition: i32, offset: i64, number: u64) -> Record {
         let value = format!("{partition} {number} {}", filler(partition, number));
         let value = Some(value.into_bytes());
-        Record {
-            partition,
-            offset,
-            key: None,
-            value,
-            headers: String::new(),
-        }
+        Record { partition, offset, key: None, value, headers: String::new() }
     }
 
     #[test]
@@ -310,14 +269,8 @@ mod tests {
             *byte ^= 1;
         }
         assert!(history.take(&changed).is_err(), "changed bytes");
-        assert!(
-            history.take(&record(1, 0, 1)).is_err(),
-            "an offset given twice"
-        );
-        assert!(
-            history.take(&record(1, 7, 1)).is_ok(),
-            "a gap in the offsets"
-        );
+        assert!(history.take(&record(1, 0, 1)).is_err(), "an offset given twice");
+        assert!(history.take(&record(1, 7, 1)).is_ok(), "a gap in the offsets");
         let acknowledged = BTreeMap::from([(1, vec![(0, 0), (1, 7)])]);
         assert!(history.contains(&acknowledged).is_ok());
         let moved = BTreeMap::from([(1, vec![(0, 0), (1, 1)])]);

@@ -47,10 +47,7 @@ impl LocalStack {
             }
             Ok(make_bucket(port).is_ok())
         })?;
-        Ok(Self {
-            _process: process,
-            port,
-        })
+        Ok(Self { _process: process, port })
     }
 
     /// The address that an S3 client is given.
@@ -72,10 +69,6 @@ fn make_bucket(port: u16) -> Result<()> {
     )?;
     let mut answer = Vec::new();
     stream.take(4_096).read_to_end(&mut answer)?;
-    ensure!(
-        answer.starts_with(b"HTTP/1.1 200"),
-        "{}",
-        String::from_utf8_lossy(&answer)
-    );
+    ensure!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
     Ok(())
 }

@@ -35,12 +35,7 @@ impl Minio {
         let port = ports::free()?;
         let mut command = Command::new(parts.minio());
         command
-            .args([
-                "server",
-                "--quiet",
-                "--address",
-                &format!("127.0.0.1:{port}"),
-            ])
+            .args(["server", "--quiet", "--address", &format!("127.0.0.1:{port}")])
             .arg(&data)
             .env("MINIO_ROOT_USER", ACCESS_KEY)
             .env("MINIO_ROOT_PASSWORD", SECRET_KEY)

@@ -22,10 +22,7 @@ impl Place {
         let folder = format!("highwater-{name}-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(folder);
         fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self {
-            path,
-            kept: AtomicBool::new(false),
-        })
+        Ok(Self { path, kept: AtomicBool::new(false) })
     }
 
     /// The folder.

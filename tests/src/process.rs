@@ -30,20 +30,14 @@ impl Process {
     /// Starts `command` with both of its outputs appended to `log`.
     pub fn start(name: &str, command: &mut Command, log: &Path) -> Result<Self> {
         let output = append_to(log)?;
-        command
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output);
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         Self::spawn(name, command, log)
     }
 
     /// Starts `command` with a pipe to its standard input and from its standard output; what it
     /// says on standard error is appended to `log`.
     pub fn piped(name: &str, command: &mut Command, log: &Path) -> Result<Self> {
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(append_to(log)?);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(append_to(log)?);
         Self::spawn(name, command, log)
     }
 
@@ -56,14 +50,8 @@ impl Process {
                 Ok(())
             });
         }
-        let child = command
-            .spawn()
-            .with_context(|| format!("cannot start {name}"))?;
-        Ok(Self {
-            child,
-            name: name.to_owned(),
-            log: log.to_path_buf(),
-        })
+        let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+        Ok(Self { child, name: name.to_owned(), log: log.to_path_buf() })
     }
 
     /// The process id, which is that of its group, too.
@@ -94,8 +82,7 @@ impl Process {
     /// When it still runs at the deadline; it is then left running.
     pub fn wait(&mut self, deadline: Duration) -> Result<ExitStatus> {
         let name = self.name.clone();
-        wait::until_some(deadline, &format!("the end of {name}"), || self.ended())
-            .with_context(|| self.log_tail())
+        wait::until_some(deadline, &format!("the end of {name}"), || self.ended()).with_context(|| self.log_tail())
     }
 
     /// Waits for its end and refuses a status other than 0.
@@ -114,8 +101,7 @@ impl Process {
         }
         // SAFETY: the child has not been waited for, so the id is still its own.
         if unsafe { libc::kill(self.child.id() as libc::pid_t, signal) } != 0 {
-            return Err(std::io::Error::last_os_error())
-                .with_context(|| format!("cannot signal {}", self.name));
+            return Err(std::io::Error::last_os_error()).with_context(|| format!("cannot signal {}", self.name));
         }
         Ok(())
     }

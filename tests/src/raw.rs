@@ -52,10 +52,7 @@ impl Connection {
         let mut length = [0; 4];
         self.stream.read_exact(&mut length).context("no answer")?;
         let length = usize::try_from(i32::from_be_bytes(length))?;
-        ensure!(
-            (4..=ANSWER_LIMIT).contains(&length),
-            "an answer of {length} bytes"
-        );
+        ensure!((4..=ANSWER_LIMIT).contains(&length), "an answer of {length} bytes");
         let mut bytes = vec![0; length];
         self.stream.read_exact(&mut bytes).context("a cut answer")?;
         let mut cursor = Cursor::new(&bytes);

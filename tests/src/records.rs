@@ -52,9 +52,7 @@ impl Stream {
         let mut process = Process::piped(name, command, log)?;
         let stdout = process.take_stdout()?;
         let (sender, records) = sync_channel(AHEAD);
-        thread::Builder::new()
-            .name(format!("read {name}"))
-            .spawn(move || pump(stdout, &sender))?;
+        thread::Builder::new().name(format!("read {name}")).spawn(move || pump(stdout, &sender))?;
         Ok(Self { process, records })
     }
 
@@ -81,11 +79,7 @@ impl Stream {
     }
 
     /// Hands every record to `each` until the client ends, which it must do with status 0.
-    pub fn drain(
-        mut self,
-        deadline: Duration,
-        mut each: impl FnMut(Record) -> Result<()>,
-    ) -> Result<()> {
+    pub fn drain(mut self, deadline: Duration, mut each: impl FnMut(Record) -> Result<()>) -> Result<()> {
         let end = Instant::now() + deadline;
         while let Some(record) = self.next(end.saturating_duration_since(Instant::now()))? {
             each(record)?;
@@ -114,37 +108,21 @@ fn pump(stdout: ChildStdout, sender: &SyncSender<Result<Record>>) {
 /// Reads one record; nothing at the end of the output.
 fn read(reader: &mut impl BufRead) -> Result<Option<Record>> {
     let mut line = Vec::new();
-    reader
-        .by_ref()
-        .take(LINE_LIMIT)
-        .read_until(b'\n', &mut line)?;
+    reader.by_ref().take(LINE_LIMIT).read_until(b'\n', &mut line)?;
     if line.is_empty() {
         return Ok(None);
     }
     let line = String::from_utf8(line).context("a line that is not text")?;
     let mut fields = line.trim_end_matches('\n').splitn(5, ' ');
-    let mut field = || {
-        fields
-            .next()
-            .with_context(|| format!("not a record: {line:?}"))
-    };
+    let mut field = || fields.next().with_context(|| format!("not a record: {line:?}"));
     let (partition, offset) = (field()?.parse()?, field()?.parse()?);
     let (key_len, value_len) = (field()?.parse()?, field()?.parse()?);
     let headers = field()?.to_owned();
     let (key, value) = (bytes(reader, key_len)?, bytes(reader, value_len)?);
     let mut end = [0];
     reader.read_exact(&mut end)?;
-    ensure!(
-        end == *b"\n",
-        "a record longer than it says, at offset {offset}"
-    );
-    Ok(Some(Record {
-        partition,
-        offset,
-        key,
-        value,
-        headers,
-    }))
+    ensure!(end == *b"\n", "a record longer than it says, at offset {offset}");
+    Ok(Some(Record { partition, offset, key, value, headers }))
 }
 
 fn bytes(reader: &mut impl Read, len: i64) -> Result<Option<Vec<u8>>> {
@@ -160,10 +138,7 @@ fn bytes(reader: &mut impl Read, len: i64) -> Result<Option<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a failed expectation is the test's failure"
-    )]
+    #![allow(clippy::unwrap_used, reason = "a failed expectation is the test's failure")]
     use super::read;
 
     #[test]

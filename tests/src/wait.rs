@@ -13,11 +13,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// The condition's own error at once; at the deadline one that names `what`.
-pub fn until_some<T>(
-    deadline: Duration,
-    what: &str,
-    mut condition: impl FnMut() -> Result<Option<T>>,
-) -> Result<T> {
+pub fn until_some<T>(deadline: Duration, what: &str, mut condition: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let begun = Instant::now();
     let mut pause = SHORTEST_PAUSE;
     loop {
@@ -33,10 +29,6 @@ pub fn until_some<T>(
 }
 
 /// Looks until `condition` holds; see [`until_some`].
-pub fn until(
-    deadline: Duration,
-    what: &str,
-    mut condition: impl FnMut() -> Result<bool>,
-) -> Result<()> {
+pub fn until(deadline: Duration, what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
     until_some(deadline, what, || Ok(condition()?.then_some(())))
 }

@@ -67,21 +67,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let parts = parts::prepare_all()?;
     let place = Place::new("bench")?;
     let mut contestants = Vec::new();
-    for (which, system) in [
-        (Which::Highwater, System::Highwater),
-        (Which::Kafka, System::Kafka),
-    ] {
+    for (which, system) in [(Which::Highwater, System::Highwater), (Which::Kafka, System::Kafka)] {
         if arguments.system == Which::Both || arguments.system == which {
             contestants.push(Contestant::start(system, &parts)?);
         }
     }
     let payloads = place.join("payloads");
     tools::write_payloads(&payloads, RECORD_BYTES)?;
-    let bench = Bench {
-        parts: &parts,
-        place: &place,
-        payloads: &payloads,
-    };
+    let bench = Bench { parts: &parts, place: &place, payloads: &payloads };
     for contestant in &mut contestants {
         println!("{}: warming up", contestant.name);
         bench.turn(contestant, "warm-up", WARM_UP_RECORDS, 0)?;
@@ -101,12 +94,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for contestant in &mut contestants {
         let pid = contestant.broker.process()?.pid();
         let peak = Usage::of(pid)?.peak_bytes;
-        report.add(
-            contestant.name,
-            &contestant.figures,
-            contestant.idle_bytes,
-            peak,
-        );
+        report.add(contestant.name, &contestant.figures, contestant.idle_bytes, peak);
     }
     report.publish()
 }
@@ -136,13 +124,7 @@ impl Contestant {
         let mut broker = Broker::start(system, parts, &place, Store::Directory)?;
         thread::sleep(IDLE);
         let idle_bytes = Usage::of(broker.process()?.pid())?.resident_bytes;
-        Ok(Self {
-            name,
-            figures: Vec::new(),
-            idle_bytes,
-            broker,
-            _place: place,
-        })
+        Ok(Self { name, figures: Vec::new(), idle_bytes, broker, _place: place })
     }
 }
 
@@ -156,16 +138,11 @@ impl Bench<'_> {
     /// One topic in, out, and away.
     fn turn(&self, who: &mut Contestant, topic: &str, records: u64, slow: u32) -> Result<()> {
         let address = who.broker.address();
-        let at = At {
-            broker: &address,
-            parts: self.parts,
-            place: self.place,
-        };
+        let at = At { broker: &address, parts: self.parts, place: self.place };
         let pid = who.broker.process()?.pid();
         at.create_topic(topic, 4)?;
-        let (produced, produce_cpu) =
-            measured(pid, || tools::produce(&at, topic, records, self.payloads))
-                .with_context(|| format!("producing to {}", who.name))?;
+        let (produced, produce_cpu) = measured(pid, || tools::produce(&at, topic, records, self.payloads))
+            .with_context(|| format!("producing to {}", who.name))?;
         let (consumed, consume_cpu) = measured(pid, || tools::consume(&at, topic, records))
             .with_context(|| format!("consuming from {}", who.name))?;
         at.delete_topic(topic)?;

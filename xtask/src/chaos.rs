@@ -52,23 +52,14 @@ pub enum Which {
 
 /// Runs one kind of fault.
 pub fn run(command: &Command) -> Result<()> {
-    let Command::Kill {
-        rounds,
-        seed,
-        store,
-        system,
-    } = *command;
+    let Command::Kill { rounds, seed, store, system } = *command;
     let seed = seed.unwrap_or_else(|| u64::from(std::process::id()));
     if system == Which::Highwater && std::env::var_os(BINARY_VARIABLE).is_none() {
         let binary = test::build_highwater()?;
         // SAFETY: this program has one thread so far.
         unsafe { std::env::set_var(BINARY_VARIABLE, binary) };
     }
-    let options = Options {
-        rounds,
-        seed,
-        progress: true,
-    };
+    let options = Options { rounds, seed, progress: true };
     if store != Store::Minio {
         kill_rounds(system, false, options)?;
     }
@@ -81,14 +72,9 @@ pub fn run(command: &Command) -> Result<()> {
 fn kill_rounds(system: Which, on_bucket: bool, options: Options) -> Result<()> {
     let parts = parts::prepare_all()?;
     let place = Place::new("chaos-kill")?;
-    let minio = on_bucket
-        .then(|| Minio::start(&parts, &place))
-        .transpose()?;
+    let minio = on_bucket.then(|| Minio::start(&parts, &place)).transpose()?;
     let store = match &minio {
-        Some(minio) => BrokerStore::Bucket {
-            endpoint: minio.endpoint(),
-            prefix: "kill".into(),
-        },
+        Some(minio) => BrokerStore::Bucket { endpoint: minio.endpoint(), prefix: "kill".into() },
         None => BrokerStore::Directory,
     };
     println!("store: {}", if on_bucket { "MinIO" } else { "directory" });
@@ -98,11 +84,7 @@ fn kill_rounds(system: Which, on_bucket: bool, options: Options) -> Result<()> {
     };
     let mut broker = Broker::start(system, &parts, &place, store)?;
     let address = broker.address();
-    let at = At {
-        broker: &address,
-        parts: &parts,
-        place: &place,
-    };
+    let at = At { broker: &address, parts: &parts, place: &place };
     let outcome = match kill::run(&mut broker, &at, options) {
         Ok(outcome) => outcome,
         Err(error) => {

@@ -19,9 +19,7 @@ pub fn cargo() -> Command {
 /// Runs a program whose output belongs on the terminal.
 pub fn run(command: &mut Command) -> Result<()> {
     let name = describe(command);
-    let status = command
-        .status()
-        .with_context(|| format!("cannot run {name}"))?;
+    let status = command.status().with_context(|| format!("cannot run {name}"))?;
     if !status.success() {
         bail!("{name}: {status}");
     }
@@ -32,9 +30,7 @@ pub fn run(command: &mut Command) -> Result<()> {
 pub fn output(command: &mut Command) -> Result<String> {
     let name = describe(command);
     command.stdin(Stdio::null());
-    let output = command
-        .output()
-        .with_context(|| format!("cannot run {name}"))?;
+    let output = command.output().with_context(|| format!("cannot run {name}"))?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);
@@ -56,8 +52,5 @@ fn tail(text: &str) -> &str {
 fn describe(command: &Command) -> String {
     let arguments = command.get_args().take(6);
     let words = std::iter::once(command.get_program()).chain(arguments);
-    words
-        .map(OsStr::to_string_lossy)
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }

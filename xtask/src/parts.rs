@@ -63,8 +63,7 @@ pub fn cache_folder() -> Result<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let base = match set("XDG_CACHE_HOME") {
         Some(cache) => PathBuf::from(cache),
-        None => PathBuf::from(set("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?)
-            .join(".cache"),
+        None => PathBuf::from(set("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?).join(".cache"),
     };
     Ok(base.join("highwater"))
 }
@@ -82,19 +81,14 @@ impl Recipe {
         print!("part {}: {} ... ", self.name, self.action);
         std::io::stdout().flush()?;
         let begun = Instant::now();
-        self.remake(parts)
-            .with_context(|| format!("cannot make the part {}", self.name))?;
+        self.remake(parts).with_context(|| format!("cannot make the part {}", self.name))?;
         println!("{:.1} s", begun.elapsed().as_secs_f64());
         Ok(())
     }
 
     fn remake(&self, parts: &Parts) -> Result<()> {
         let process = std::process::id();
-        let beside = |what: &str| {
-            parts
-                .root()
-                .join(format!(".{}-{process}.{what}", self.name))
-        };
+        let beside = |what: &str| parts.root().join(format!(".{}-{process}.{what}", self.name));
         let (partial, old) = (beside("partial"), beside("old"));
         if partial.exists() {
             fs::remove_dir_all(&partial)?;

@@ -78,16 +78,8 @@ fn on_minio(parts: &Parts, counts: &mut Counts) -> Result<()> {
 
 fn unit_tests(counts: &mut Counts, environment: &[(&str, String)]) -> Result<()> {
     let mut cargo = command::cargo();
-    cargo.args([
-        "test",
-        "--workspace",
-        "--exclude",
-        "highwater-tests",
-        "--release",
-    ]);
-    cargo
-        .arg("--no-fail-fast")
-        .envs(environment.iter().map(|(name, value)| (name, value)));
+    cargo.args(["test", "--workspace", "--exclude", "highwater-tests", "--release"]);
+    cargo.arg("--no-fail-fast").envs(environment.iter().map(|(name, value)| (name, value)));
     counts.run("unit tests", &mut cargo)
 }
 
@@ -96,16 +88,8 @@ fn on_localstack(parts: &Parts, counts: &mut Counts) -> Result<()> {
     let place = Place::new("localstack")?;
     let localstack = LocalStack::start(parts, &place)?;
     let mut cargo = command::cargo();
-    cargo.args([
-        "test",
-        "--package",
-        "highwater-store",
-        "--release",
-        "--no-fail-fast",
-    ]);
-    cargo
-        .args(["--", CONFORMANCE_TEST])
-        .envs(bucket_environment(&localstack.endpoint()));
+    cargo.args(["test", "--package", "highwater-store", "--release", "--no-fail-fast"]);
+    cargo.args(["--", CONFORMANCE_TEST]).envs(bucket_environment(&localstack.endpoint()));
     counts.run("the store on LocalStack", &mut cargo)
 }
 
@@ -122,22 +106,14 @@ fn bucket_environment(endpoint: &str) -> Vec<(&'static str, String)> {
 
 fn end_to_end(arguments: &Arguments, parts: &Parts, counts: &mut Counts) -> Result<()> {
     let mut cargo = command::cargo();
-    cargo.args([
-        "test",
-        "--package",
-        "highwater-tests",
-        "--release",
-        "--no-fail-fast",
-    ]);
+    cargo.args(["test", "--package", "highwater-tests", "--release", "--no-fail-fast"]);
     let mut environment: Vec<(&str, OsString)> = vec![(PARTS_VARIABLE, parts.root().into())];
     match arguments.system {
         System::Highwater => environment.push((BINARY_VARIABLE, build_highwater()?.into())),
         System::Kafka => environment.push((SYSTEM_VARIABLE, "kafka".into())),
     }
     cargo.envs(environment).arg("--");
-    cargo
-        .args(["--test-threads", END_TO_END_THREADS])
-        .args(&arguments.only);
+    cargo.args(["--test-threads", END_TO_END_THREADS]).args(&arguments.only);
     counts.run("end-to-end tests", &mut cargo)
 }
 
@@ -153,14 +129,8 @@ impl Counts {
     /// Runs one `cargo test`, shows what it says, and counts its results.
     fn run(&mut self, what: &'static str, cargo: &mut Command) -> Result<()> {
         println!("== {what}");
-        let mut child = cargo
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot run cargo")?;
-        let stdout = child
-            .stdout
-            .take()
-            .context("cargo has no standard output")?;
+        let mut child = cargo.stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
+        let stdout = child.stdout.take().context("cargo has no standard output")?;
         let (passed_before, failed_before) = (self.passed, self.failed);
         for line in BufReader::new(stdout).lines() {
             let line = line?;

@@ -34,10 +34,7 @@ impl Source {
 
     /// Whether a program wrote it; the first line says so.
     fn is_generated(&self) -> bool {
-        self.text
-            .lines()
-            .next()
-            .is_some_and(|line| line.contains("@generated"))
+        self.text.lines().next().is_some_and(|line| line.contains("@generated"))
     }
 }
 
@@ -64,13 +61,7 @@ pub fn run() -> Result<()> {
 fn sources() -> Result<Vec<Source>> {
     let mut git = Command::new("git");
     git.current_dir(repository());
-    git.args([
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ]);
+    git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
     let listed = command::output(&mut git)?;
     let mut sources = Vec::new();
     for path in listed.split_terminator('\0') {
@@ -79,10 +70,7 @@ fn sources() -> Result<Vec<Source>> {
         };
         // What is not text is data, such as a golden file.
         if let Ok(text) = String::from_utf8(bytes) {
-            sources.push(Source {
-                path: path.to_owned(),
-                text,
-            });
+            sources.push(Source { path: path.to_owned(), text });
         }
     }
     Ok(sources)
@@ -91,15 +79,9 @@ fn sources() -> Result<Vec<Source>> {
 fn licences(metadata: &Metadata, found: &mut Vec<String>) {
     for package in metadata.members() {
         if package.license.as_deref() != Some(LICENSE) {
-            found.push(format!(
-                "{}: its licence field is not {LICENSE}",
-                package.name
-            ));
+            found.push(format!("{}: its licence field is not {LICENSE}", package.name));
         }
-        let folder = package
-            .manifest_path
-            .parent()
-            .and_then(|folder| folder.file_name());
+        let folder = package.manifest_path.parent().and_then(|folder| folder.file_name());
         let outside = package.name == "highwater-tests";
         if !outside && folder.is_none_or(|folder| folder != package.name.as_str()) {
             found.push(format!("{}: its folder has another name", package.name));
@@ -109,9 +91,7 @@ fn licences(metadata: &Metadata, found: &mut Vec<String>) {
 
 /// The path of a file relative to the root of the repository.
 fn relative(path: &std::path::Path) -> Result<String> {
-    let relative = path
-        .strip_prefix(repository())
-        .context("a path outside the repository")?;
+    let relative = path.strip_prefix(repository()).context("a path outside the repository")?;
     let relative: PathBuf = relative.components().collect();
     Ok(relative.to_string_lossy().into_owned())
 }

@@ -4,8 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::compression::Compression;
 use crate::header::{
-    Attributes, BatchHeader, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP,
-    TimestampType,
+    Attributes, BatchHeader, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, TimestampType,
 };
 use crate::records::{RecordError, RecordHeader};
 use crate::stored::StoredBatch;
@@ -71,9 +70,7 @@ impl BatchBuilder {
     /// Marks the batch as LogAppendTime; its largest timestamp then counts for all its records.
     #[must_use]
     pub const fn log_append_time(mut self) -> Self {
-        self.attributes = self
-            .attributes
-            .with_timestamp_type(TimestampType::LogAppendTime);
+        self.attributes = self.attributes.with_timestamp_type(TimestampType::LogAppendTime);
         self
     }
 
@@ -81,12 +78,7 @@ impl BatchBuilder {
     ///
     /// # Errors
     /// As [`BatchBuilder::push_with_headers`].
-    pub fn push(
-        &mut self,
-        timestamp: i64,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-    ) -> Result<(), RecordError> {
+    pub fn push(&mut self, timestamp: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), RecordError> {
         self.push_with_headers(timestamp, key, value, &[])
     }
 
@@ -113,9 +105,7 @@ impl BatchBuilder {
                 + field_bytes(key)
                 + field_bytes(value)
                 + varint::len_i32(header_count),
-            |sum, header| {
-                sum + field_bytes(Some(&header.name)) + field_bytes(header.value.as_deref())
-            },
+            |sum, header| sum + field_bytes(Some(&header.name)) + field_bytes(header.value.as_deref()),
         );
         let encoded = i32::try_from(length).map_err(|_| TOO_LONG)?;
         if length + self.records.len() > (i32::MAX / 2) as usize {
@@ -163,8 +153,7 @@ impl BatchBuilder {
             Compression::None => self.records.freeze(),
             codec => Bytes::from(codec.compress(&self.records)?),
         };
-        let (base_timestamp, max_timestamp) =
-            self.timestamps.unwrap_or((NO_TIMESTAMP, NO_TIMESTAMP));
+        let (base_timestamp, max_timestamp) = self.timestamps.unwrap_or((NO_TIMESTAMP, NO_TIMESTAMP));
         let (producer_id, producer_epoch, base_sequence) = self.producer;
         let header = BatchHeader {
             base_offset: self.base_offset,
@@ -188,9 +177,7 @@ impl BatchBuilder {
 
 fn field_bytes(field: Option<&[u8]>) -> usize {
     // Lengths beyond 31 bits are refused by the sum that this is part of.
-    field.map_or(1, |bytes| {
-        varint::len_i32(i32::try_from(bytes.len()).unwrap_or(i32::MAX)) + bytes.len()
-    })
+    field.map_or(1, |bytes| varint::len_i32(i32::try_from(bytes.len()).unwrap_or(i32::MAX)) + bytes.len())
 }
 
 fn put_field(buffer: &mut BytesMut, field: Option<&[u8]>) {

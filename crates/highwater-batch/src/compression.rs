@@ -81,14 +81,12 @@ impl Compression {
         let bytes = match self {
             Self::None if data.len() > most => return Err(RecordError::TooLarge { limit: most }),
             Self::None => return Ok(data.clone()),
-            Self::Gzip => {
-                read_bounded(self, flate2::bufread::MultiGzDecoder::new(&data[..]), most)?
-            }
+            Self::Gzip => read_bounded(self, flate2::bufread::MultiGzDecoder::new(&data[..]), most)?,
             Self::Snappy => snappy(data, most)?,
             Self::Lz4 => read_bounded(self, lz4_flex::frame::FrameDecoder::new(&data[..]), most)?,
             Self::Zstd => {
-                let reader = zstd::stream::read::Decoder::with_buffer(&data[..])
-                    .map_err(|error| self.failed(&error))?;
+                let reader =
+                    zstd::stream::read::Decoder::with_buffer(&data[..]).map_err(|error| self.failed(&error))?;
                 read_bounded(self, reader, most)?
             }
         };
@@ -104,8 +102,7 @@ impl Compression {
             match self {
                 Self::None => Ok(data.to_vec()),
                 Self::Gzip => {
-                    let mut writer =
-                        flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+                    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
                     writer.write_all(data)?;
                     writer.finish()
                 }
@@ -114,8 +111,7 @@ impl Compression {
                     let info = lz4_flex::frame::FrameInfo::new()
                         .block_mode(lz4_flex::frame::BlockMode::Independent)
                         .block_size(lz4_flex::frame::BlockSize::Max64KB);
-                    let mut writer =
-                        lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
+                    let mut writer = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
                     writer.write_all(data)?;
                     writer.finish().map_err(io::Error::from)
                 }
@@ -126,10 +122,7 @@ impl Compression {
     }
 
     fn failed(self, error: &dyn std::fmt::Display) -> RecordError {
-        RecordError::Codec {
-            codec: self.name(),
-            detail: error.to_string(),
-        }
+        RecordError::Codec { codec: self.name(), detail: error.to_string() }
     }
 }
 
@@ -149,24 +142,13 @@ impl Expansion {
     pub const FREE_BYTES: usize = 16 << 20;
 
     /// For a batch that a topic with default settings could have taken: 128 MiB, 256 times.
-    pub const DEFAULT: Self = Self {
-        max_bytes: 128 << 20,
-        max_ratio: 256,
-    };
+    pub const DEFAULT: Self = Self { max_bytes: 128 << 20, max_ratio: 256 };
 
     /// Most bytes for `compressed` bytes.
     pub const fn most_bytes(self, compressed: usize) -> usize {
         let by_ratio = compressed.saturating_mul(self.max_ratio);
-        let most = if by_ratio > Self::FREE_BYTES {
-            by_ratio
-        } else {
-            Self::FREE_BYTES
-        };
-        if most < self.max_bytes {
-            most
-        } else {
-            self.max_bytes
-        }
+        let most = if by_ratio > Self::FREE_BYTES { by_ratio } else { Self::FREE_BYTES };
+        if most < self.max_bytes { most } else { self.max_bytes }
     }
 }
 
@@ -177,22 +159,11 @@ impl Default for Expansion {
 }
 
 /// Reads all, growing with what really comes out; never by a length that the data claims.
-fn read_bounded(
-    codec: Compression,
-    reader: impl Read,
-    most: usize,
-) -> Result<Vec<u8>, RecordError> {
+fn read_bounded(codec: Compression, reader: impl Read, most: usize) -> Result<Vec<u8>, RecordError> {
     let mut out = Vec::new();
     let one_more = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-    reader
-        .take(one_more)
-        .read_to_end(&mut out)
-        .map_err(|error| codec.failed(&error))?;
-    if out.len() > most {
-        Err(RecordError::TooLarge { limit: most })
-    } else {
-        Ok(out)
-    }
+    reader.take(one_more).read_to_end(&mut out).map_err(|error| codec.failed(&error))?;
+    if out.len() > most { Err(RecordError::TooLarge { limit: most }) } else { Ok(out) }
 }
 
 /// Marks xerial's framing; a version and a compatible version (4 bytes each) follow.
@@ -244,9 +215,8 @@ fn snappy_block(block: &[u8], most: usize, out: &mut Vec<u8>) -> Result<(), Reco
         return Err(RecordError::TooLarge { limit: most });
     }
     out.resize(start + length, 0);
-    let written = snap::raw::Decoder::new()
-        .decompress(block, &mut out[start..])
-        .map_err(|error| codec.failed(&error))?;
+    let written =
+        snap::raw::Decoder::new().decompress(block, &mut out[start..]).map_err(|error| codec.failed(&error))?;
     out.truncate(start + written);
     Ok(())
 }

@@ -99,11 +99,7 @@ impl Attributes {
 
     /// What the timestamps mean.
     pub const fn timestamp_type(self) -> TimestampType {
-        if self.0 & Self::LOG_APPEND_TIME == 0 {
-            TimestampType::CreateTime
-        } else {
-            TimestampType::LogAppendTime
-        }
+        if self.0 & Self::LOG_APPEND_TIME == 0 { TimestampType::CreateTime } else { TimestampType::LogAppendTime }
     }
 
     /// Whether the records belong to a transaction.
@@ -130,10 +126,7 @@ impl Attributes {
     /// The same with another timestamp type.
     #[must_use]
     pub const fn with_timestamp_type(self, kind: TimestampType) -> Self {
-        self.with(
-            Self::LOG_APPEND_TIME,
-            matches!(kind, TimestampType::LogAppendTime),
-        )
+        self.with(Self::LOG_APPEND_TIME, matches!(kind, TimestampType::LogAppendTime))
     }
 
     /// The same with the transactional bit as given.
@@ -155,11 +148,7 @@ impl Attributes {
     }
 
     const fn with(self, bit: i16, on: bool) -> Self {
-        if on {
-            Self(self.0 | bit)
-        } else {
-            Self(self.0 & !bit)
-        }
+        if on { Self(self.0 | bit) } else { Self(self.0 & !bit) }
     }
 }
 
@@ -207,10 +196,7 @@ impl BatchHeader {
             return Err(HeaderError::UnsupportedMagic(magic.cast_signed()));
         }
         let Some(head) = bytes.first_chunk::<HEADER_BYTES>() else {
-            return Err(HeaderError::Truncated {
-                have: bytes.len(),
-                need: HEADER_BYTES,
-            });
+            return Err(HeaderError::Truncated { have: bytes.len(), need: HEADER_BYTES });
         };
         let header = Self::decode(head);
         check_length(header.length)?;
@@ -225,10 +211,7 @@ impl BatchHeader {
         let header = Self::parse(bytes)?;
         let need = header.total_bytes();
         if bytes.len() < need {
-            return Err(HeaderError::Truncated {
-                have: bytes.len(),
-                need,
-            });
+            return Err(HeaderError::Truncated { have: bytes.len(), need });
         }
         Ok(header)
     }
@@ -262,11 +245,7 @@ impl BatchHeader {
         put(&mut head, ATTRIBUTES_AT, self.attributes.0.to_be_bytes());
         put(&mut head, 23, self.last_offset_delta.to_be_bytes());
         put(&mut head, 27, self.base_timestamp.to_be_bytes());
-        put(
-            &mut head,
-            MAX_TIMESTAMP_AT,
-            self.max_timestamp.to_be_bytes(),
-        );
+        put(&mut head, MAX_TIMESTAMP_AT, self.max_timestamp.to_be_bytes());
         put(&mut head, 43, self.producer_id.to_be_bytes());
         put(&mut head, 51, self.producer_epoch.to_be_bytes());
         put(&mut head, 53, self.base_sequence.to_be_bytes());
@@ -276,15 +255,12 @@ impl BatchHeader {
 
     /// Bytes of the whole batch, header included; at least 61.
     pub fn total_bytes(&self) -> usize {
-        usize::try_from(self.length)
-            .unwrap_or(0)
-            .saturating_add(LENGTH_OVERHEAD_BYTES)
+        usize::try_from(self.length).unwrap_or(0).saturating_add(LENGTH_OVERHEAD_BYTES)
     }
 
     /// Offset of the last record.
     pub const fn last_offset(&self) -> i64 {
-        self.base_offset
-            .saturating_add(self.last_offset_delta as i64)
+        self.base_offset.saturating_add(self.last_offset_delta as i64)
     }
 
     /// Offset after the last record.
@@ -321,11 +297,7 @@ pub const fn advance_sequence(sequence: i32, by: i32) -> i32 {
 
 /// Whether a length field can be true.
 pub(crate) const fn check_length(length: i32) -> Result<(), HeaderError> {
-    if length < MIN_LENGTH || length > i32::MAX - 12 {
-        Err(HeaderError::Length(length))
-    } else {
-        Ok(())
-    }
+    if length < MIN_LENGTH || length > i32::MAX - 12 { Err(HeaderError::Length(length)) } else { Ok(()) }
 }
 
 pub(crate) fn field<const N: usize>(head: &[u8; HEADER_BYTES], at: usize) -> [u8; N] {

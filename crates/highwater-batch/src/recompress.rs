@@ -12,25 +12,15 @@ use crate::stored::StoredBatch;
 ///
 /// # Errors
 /// [`RecordError`] when the records cannot be decompressed within `limit`, or compressed.
-pub fn recompress(
-    batch: &StoredBatch,
-    to: Compression,
-    limit: Expansion,
-) -> Result<StoredBatch, RecordError> {
+pub fn recompress(batch: &StoredBatch, to: Compression, limit: Expansion) -> Result<StoredBatch, RecordError> {
     let header = batch.header();
-    let from = header
-        .attributes
-        .compression()
-        .ok_or(RecordError::UnknownCodec(header.attributes.codec_id()))?;
+    let from = header.attributes.compression().ok_or(RecordError::UnknownCodec(header.attributes.codec_id()))?;
     if from == to {
         return Ok(batch.clone());
     }
     let plain = from.decompress(batch.body(), limit)?;
     let body = Bytes::from(to.compress(&plain)?);
-    let header = BatchHeader {
-        attributes: header.attributes.with_compression(to),
-        ..header
-    };
+    let header = BatchHeader { attributes: header.attributes.with_compression(to), ..header };
     let mut batch = StoredBatch::from_parts(header, body);
     batch.seal();
     Ok(batch)

@@ -92,27 +92,15 @@ impl Records {
     ///
     /// # Errors
     /// [`RecordError`] when the records cannot be decompressed.
-    pub fn open_parts(
-        header: &BatchHeader,
-        body: &Bytes,
-        limit: Expansion,
-    ) -> Result<Self, RecordError> {
-        let codec = header
-            .attributes
-            .compression()
-            .ok_or(RecordError::UnknownCodec(header.attributes.codec_id()))?;
+    pub fn open_parts(header: &BatchHeader, body: &Bytes, limit: Expansion) -> Result<Self, RecordError> {
+        let codec = header.attributes.compression().ok_or(RecordError::UnknownCodec(header.attributes.codec_id()))?;
         let rest = codec.decompress(body, limit)?;
-        Ok(Self {
-            rest,
-            header: *header,
-            left: header.record_count.max(0),
-            last_delta: -1,
-        })
+        Ok(Self { rest, header: *header, left: header.record_count.max(0), last_delta: -1 })
     }
 
     fn read(&mut self) -> Result<Record, RecordError> {
-        let length = usize::try_from(varint::get_i32(&mut self.rest)?)
-            .map_err(|_| RecordError::Malformed("negative length"))?;
+        let length =
+            usize::try_from(varint::get_i32(&mut self.rest)?).map_err(|_| RecordError::Malformed("negative length"))?;
         if length > self.rest.len() {
             return Err(RecordError::Malformed("longer than its batch"));
         }
@@ -124,9 +112,7 @@ impl Records {
         let timestamp_delta = varint::get_i64(&mut record)?;
         let offset_delta = varint::get_i32(&mut record)?;
         if offset_delta <= self.last_delta || offset_delta > self.header.last_offset_delta {
-            return Err(RecordError::Malformed(
-                "offset out of order or outside its batch",
-            ));
+            return Err(RecordError::Malformed("offset out of order or outside its batch"));
         }
         self.last_delta = offset_delta;
         let key = nullable(&mut record)?;
@@ -140,10 +126,7 @@ impl Records {
             TimestampType::LogAppendTime => self.header.max_timestamp,
         };
         Ok(Record {
-            offset: self
-                .header
-                .base_offset
-                .wrapping_add(i64::from(offset_delta)),
+            offset: self.header.base_offset.wrapping_add(i64::from(offset_delta)),
             timestamp,
             key,
             value,
@@ -161,9 +144,7 @@ impl Iterator for Records {
                 return None;
             }
             self.rest = Bytes::new();
-            return Some(Err(RecordError::Malformed(
-                "bytes left over behind the last record",
-            )));
+            return Some(Err(RecordError::Malformed("bytes left over behind the last record")));
         }
         self.left -= 1;
         let record = self.read();
@@ -176,12 +157,7 @@ impl Iterator for Records {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         // A count that the batch claims must not decide how much a collector reserves.
-        (
-            0,
-            usize::try_from(self.left)
-                .ok()
-                .map(|left| left.saturating_add(1)),
-        )
+        (0, usize::try_from(self.left).ok().map(|left| left.saturating_add(1)))
     }
 }
 
@@ -201,18 +177,15 @@ fn nullable(record: &mut Bytes) -> Result<Option<Bytes>, RecordError> {
 fn headers(record: &mut Bytes) -> Result<Vec<RecordHeader>, RecordError> {
     /// The least bytes of a header: two lengths.
     const LEAST_HEADER_BYTES: usize = 2;
-    let count = usize::try_from(varint::get_i32(record)?)
-        .map_err(|_| RecordError::Malformed("negative header count"))?;
+    let count =
+        usize::try_from(varint::get_i32(record)?).map_err(|_| RecordError::Malformed("negative header count"))?;
     if count > record.len() / LEAST_HEADER_BYTES {
         return Err(RecordError::Malformed("more headers than bytes"));
     }
     let mut headers = Vec::with_capacity(count);
     for _ in 0..count {
         let name = nullable(record)?.ok_or(RecordError::Malformed("header without a name"))?;
-        headers.push(RecordHeader {
-            name,
-            value: nullable(record)?,
-        });
+        headers.push(RecordHeader { name, value: nullable(record)? });
     }
     Ok(headers)
 }

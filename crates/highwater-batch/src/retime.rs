@@ -1,9 +1,7 @@
 //! LogAppendTime: the broker's time in place of the producer's.
 
 use crate::checksum;
-use crate::header::{
-    ATTRIBUTES_AT, Attributes, CRC_AT, MAX_TIMESTAMP_AT, TimestampType, field, put,
-};
+use crate::header::{ATTRIBUTES_AT, Attributes, CRC_AT, MAX_TIMESTAMP_AT, TimestampType, field, put};
 use crate::stored::StoredBatch;
 
 impl StoredBatch {

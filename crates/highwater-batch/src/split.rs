@@ -3,8 +3,7 @@
 use bytes::Bytes;
 
 use crate::header::{
-    BatchHeader, HEADER_BYTES, HeaderError, LENGTH_AT, LENGTH_OVERHEAD_BYTES, MAGIC, MAGIC_AT,
-    check_length,
+    BatchHeader, HEADER_BYTES, HeaderError, LENGTH_AT, LENGTH_OVERHEAD_BYTES, MAGIC, MAGIC_AT, check_length,
 };
 use crate::validate::InvalidBatch;
 
@@ -56,9 +55,7 @@ impl Iterator for Batches {
 /// `Corrupt` for a length that cannot be true.
 pub fn single_batch(records: &Bytes) -> Result<(BatchHeader, Bytes), InvalidBatch> {
     if records.len() <= MAGIC_AT {
-        return Err(InvalidBatch::Record(
-            "a produce request must have at least one record batch per partition".into(),
-        ));
+        return Err(InvalidBatch::Record("a produce request must have at least one record batch per partition".into()));
     }
     let magic = records[MAGIC_AT].cast_signed();
     if magic != MAGIC {
@@ -67,9 +64,7 @@ pub fn single_batch(records: &Bytes) -> Result<(BatchHeader, Bytes), InvalidBatc
     let mut length = [0; 4];
     length.copy_from_slice(&records[LENGTH_AT..LENGTH_OVERHEAD_BYTES]);
     let length = i32::from_be_bytes(length);
-    check_length(length).map_err(|_| {
-        InvalidBatch::Corrupt(format!("record batch length {length} is impossible"))
-    })?;
+    check_length(length).map_err(|_| InvalidBatch::Corrupt(format!("record batch length {length} is impossible")))?;
     let header = match BatchHeader::parse_whole(records) {
         Ok(header) => header,
         Err(HeaderError::Truncated { have, need }) => {

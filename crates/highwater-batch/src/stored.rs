@@ -6,9 +6,7 @@ use std::fmt;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::checksum;
-use crate::header::{
-    ATTRIBUTES_AT, BatchHeader, CRC_AT, HEADER_BYTES, HeaderError, LEADER_EPOCH_AT, field, put,
-};
+use crate::header::{ATTRIBUTES_AT, BatchHeader, CRC_AT, HEADER_BYTES, HeaderError, LEADER_EPOCH_AT, field, put};
 
 /// A frame is held on to only if the batch is at least this part of it (one quarter).
 const LEAST_SHARE_OF_FRAME: usize = 4;
@@ -34,20 +32,14 @@ impl StoredBatch {
         }
         let mut head = [0; HEADER_BYTES];
         head.copy_from_slice(&batch[..HEADER_BYTES]);
-        Ok(Self {
-            head,
-            body: batch.slice(HEADER_BYTES..),
-        })
+        Ok(Self { head, body: batch.slice(HEADER_BYTES..) })
     }
 
     /// From a header and the records behind it. The header's length field is set; its CRC is taken
     /// as given.
     pub fn from_parts(mut header: BatchHeader, body: Bytes) -> Self {
         header.length = i32::try_from(body.len() + HEADER_BYTES - 12).unwrap_or(i32::MAX);
-        Self {
-            head: header.encode(),
-            body,
-        }
+        Self { head: header.encode(), body }
     }
 
     /// Gives the batch its place in the log: base offset and leader epoch lie outside the CRC.
@@ -72,10 +64,7 @@ impl StoredBatch {
     }
 
     /// Bytes of the whole batch.
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "a batch is never empty: it has a header"
-    )]
+    #[expect(clippy::len_without_is_empty, reason = "a batch is never empty: it has a header")]
     pub const fn len(&self) -> usize {
         HEADER_BYTES + self.body.len()
     }
@@ -118,11 +107,7 @@ impl StoredBatch {
     /// memory. `kept_bytes` is what is kept of that frame altogether (all its batches): the frame is
     /// held on to when that is enough. Gives whether it copied.
     pub fn release_frame(&mut self, frame_bytes: usize, kept_bytes: usize) -> bool {
-        if kept_bytes
-            .max(self.len())
-            .saturating_mul(LEAST_SHARE_OF_FRAME)
-            >= frame_bytes
-        {
+        if kept_bytes.max(self.len()).saturating_mul(LEAST_SHARE_OF_FRAME) >= frame_bytes {
             return false;
         }
         self.body = Bytes::copy_from_slice(&self.body);
@@ -143,10 +128,7 @@ impl fmt::Debug for StoredBatch {
 
 /// Appends the chunks of `batches` to `out` (two for each batch, in order), for an answer or a
 /// segment: one allocation for all their headers, none and no copy for their records.
-pub fn push_chunks<'a>(
-    batches: impl Iterator<Item = &'a StoredBatch> + Clone,
-    out: &mut Vec<Bytes>,
-) {
+pub fn push_chunks<'a>(batches: impl Iterator<Item = &'a StoredBatch> + Clone, out: &mut Vec<Bytes>) {
     let count = batches.clone().count();
     let mut heads = BytesMut::with_capacity(count * HEADER_BYTES);
     out.reserve(count * 2);

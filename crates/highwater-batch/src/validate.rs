@@ -60,9 +60,7 @@ impl From<HeaderError> for InvalidBatch {
     fn from(error: HeaderError) -> Self {
         match error {
             HeaderError::UnsupportedMagic(magic) => Self::Magic(magic),
-            HeaderError::Truncated { .. } | HeaderError::Length(_) => {
-                Self::Corrupt(error.to_string())
-            }
+            HeaderError::Truncated { .. } | HeaderError::Length(_) => Self::Corrupt(error.to_string()),
         }
     }
 }
@@ -88,23 +86,16 @@ pub struct TimestampBounds {
 
 impl TimestampBounds {
     /// Everything.
-    pub const NONE: Self = Self {
-        earliest: i64::MIN,
-        latest: i64::MAX,
-    };
+    pub const NONE: Self = Self { earliest: i64::MIN, latest: i64::MAX };
 
     /// The bounds at `now_ms` for the two settings, which are milliseconds, 0 and up.
     pub const fn around(now_ms: i64, before_max_ms: i64, after_max_ms: i64) -> Self {
-        Self {
-            earliest: now_ms.saturating_sub(before_max_ms),
-            latest: now_ms.saturating_add(after_max_ms),
-        }
+        Self { earliest: now_ms.saturating_sub(before_max_ms), latest: now_ms.saturating_add(after_max_ms) }
     }
 
     /// Whether a timestamp is taken; "no timestamp" (-1) always is.
     pub const fn contains(&self, timestamp: i64) -> bool {
-        timestamp == crate::header::NO_TIMESTAMP
-            || (timestamp >= self.earliest && timestamp <= self.latest)
+        timestamp == crate::header::NO_TIMESTAMP || (timestamp >= self.earliest && timestamp <= self.latest)
     }
 }
 
@@ -123,12 +114,7 @@ pub struct BatchLimits {
 /// # Errors
 /// The first rule that it breaks, in Kafka's order: base offset, size, CRC, offset range and record
 /// count, control records, producer fields, attributes, timestamps.
-pub fn validate(
-    header: &BatchHeader,
-    batch: &[u8],
-    source: Source,
-    limits: &BatchLimits,
-) -> Result<(), InvalidBatch> {
+pub fn validate(header: &BatchHeader, batch: &[u8], source: Source, limits: &BatchLimits) -> Result<(), InvalidBatch> {
     if source == Source::Client && header.base_offset != 0 {
         return Err(InvalidBatch::Record(format!(
             "the base offset of a produced record batch should be 0, but it is {}",
@@ -136,22 +122,14 @@ pub fn validate(
         )));
     }
     if batch.len() > limits.max_bytes {
-        return Err(InvalidBatch::TooLarge {
-            size: batch.len(),
-            limit: limits.max_bytes,
-        });
+        return Err(InvalidBatch::TooLarge { size: batch.len(), limit: limits.max_bytes });
     }
     if !checksum::batch_crc_is_right(batch) {
-        return Err(InvalidBatch::Corrupt(format!(
-            "stored crc = {}",
-            header.crc
-        )));
+        return Err(InvalidBatch::Corrupt(format!("stored crc = {}", header.crc)));
     }
     check_counts(header, source, batch.len())?;
     if source == Source::Client && header.attributes.is_control() {
-        return Err(InvalidBatch::Record(
-            "clients are not allowed to write control records".into(),
-        ));
+        return Err(InvalidBatch::Record("clients are not allowed to write control records".into()));
     }
     check_producer(header)?;
     check_attributes(header.attributes, source)?;
@@ -161,11 +139,7 @@ pub fn validate(
 /// The least bytes of a record: length, attributes, timestamp, offset, key, value, header count.
 const LEAST_RECORD_BYTES: usize = 7;
 
-fn check_counts(
-    header: &BatchHeader,
-    source: Source,
-    batch_bytes: usize,
-) -> Result<(), InvalidBatch> {
+fn check_counts(header: &BatchHeader, source: Source, batch_bytes: usize) -> Result<(), InvalidBatch> {
     if header.last_offset_delta < 0 {
         return Err(InvalidBatch::Record(format!(
             "record batch has an invalid offset range: [{}, {}]",
@@ -174,10 +148,7 @@ fn check_counts(
         )));
     }
     if header.record_count <= 0 {
-        return Err(InvalidBatch::Record(format!(
-            "invalid reported count for record batch: {}",
-            header.record_count
-        )));
+        return Err(InvalidBatch::Record(format!("invalid reported count for record batch: {}", header.record_count)));
     }
     let offsets = i64::from(header.last_offset_delta) + 1;
     let count = i64::from(header.record_count);
@@ -190,9 +161,7 @@ fn check_counts(
         )));
     }
     let compressed = header.attributes.codec_id() != 0;
-    let least = usize::try_from(header.record_count)
-        .unwrap_or(usize::MAX)
-        .saturating_mul(LEAST_RECORD_BYTES);
+    let least = usize::try_from(header.record_count).unwrap_or(usize::MAX).saturating_mul(LEAST_RECORD_BYTES);
     if !compressed && batch_bytes.saturating_sub(crate::header::HEADER_BYTES) < least {
         return Err(InvalidBatch::Record(format!(
             "record batch of {batch_bytes} bytes cannot hold {} records",
@@ -218,9 +187,7 @@ fn check_producer(header: &BatchHeader) -> Result<(), InvalidBatch> {
             )));
         }
     } else if header.attributes.is_transactional() {
-        return Err(InvalidBatch::Record(
-            "transactional record batch without a producer id".into(),
-        ));
+        return Err(InvalidBatch::Record("transactional record batch without a producer id".into()));
     }
     Ok(())
 }
@@ -231,9 +198,7 @@ fn check_attributes(attributes: Attributes, source: Source) -> Result<(), Invali
     }
     // Kafka's LogValidator: a client may not send LogAppendTime, nor what compaction writes.
     if source == Source::Client && attributes.has_delete_horizon() {
-        return Err(InvalidBatch::Record(
-            "clients are not allowed to set a delete horizon".into(),
-        ));
+        return Err(InvalidBatch::Record("clients are not allowed to set a delete horizon".into()));
     }
     Ok(())
 }
@@ -244,11 +209,7 @@ fn check_timestamps(header: &BatchHeader, bounds: &TimestampBounds) -> Result<()
     }
     for timestamp in [header.base_timestamp, header.max_timestamp] {
         if !bounds.contains(timestamp) {
-            return Err(InvalidBatch::Timestamp {
-                timestamp,
-                earliest: bounds.earliest,
-                latest: bounds.latest,
-            });
+            return Err(InvalidBatch::Timestamp { timestamp, earliest: bounds.earliest, latest: bounds.latest });
         }
     }
     Ok(())

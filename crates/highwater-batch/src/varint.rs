@@ -46,10 +46,7 @@ fn get_unsigned(buffer: &mut impl Buf, most_bytes: u32) -> Result<u64, VarintErr
 
 /// Writes a signed 32-bit integer.
 pub fn put_i32(buffer: &mut impl BufMut, value: i32) {
-    put_unsigned(
-        buffer,
-        u64::from(((value << 1) ^ (value >> 31)).cast_unsigned()),
-    );
+    put_unsigned(buffer, u64::from(((value << 1) ^ (value >> 31)).cast_unsigned()));
 }
 
 /// Writes a signed 64-bit integer.

@@ -22,10 +22,7 @@ impl AlignedBuf {
     /// An empty buffer that takes at least `bytes` without growing.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
-        Self {
-            pages: vec![EMPTY_PAGE; bytes.div_ceil(ALIGNMENT)],
-            len: 0,
-        }
+        Self { pages: vec![EMPTY_PAGE; bytes.div_ceil(ALIGNMENT)], len: 0 }
     }
 
     /// A buffer that holds a copy of `bytes`.
@@ -122,19 +119,12 @@ impl AlignedBuf {
     fn all(&self) -> &[u8] {
         // SAFETY: `Page` is `repr(C)` over exactly ALIGNMENT initialised bytes without padding, and
         // the vector's elements are contiguous.
-        unsafe {
-            std::slice::from_raw_parts(self.pages.as_ptr().cast(), self.pages.len() * ALIGNMENT)
-        }
+        unsafe { std::slice::from_raw_parts(self.pages.as_ptr().cast(), self.pages.len() * ALIGNMENT) }
     }
 
     fn all_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `all`; the exclusive borrow of `self` makes the bytes exclusive, too.
-        unsafe {
-            std::slice::from_raw_parts_mut(
-                self.pages.as_mut_ptr().cast(),
-                self.pages.len() * ALIGNMENT,
-            )
-        }
+        unsafe { std::slice::from_raw_parts_mut(self.pages.as_mut_ptr().cast(), self.pages.len() * ALIGNMENT) }
     }
 }
 
@@ -146,10 +136,7 @@ impl AsRef<[u8]> for AlignedBuf {
 
 impl std::fmt::Debug for AlignedBuf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AlignedBuf")
-            .field("len", &self.len)
-            .field("capacity", &self.capacity())
-            .finish()
+        f.debug_struct("AlignedBuf").field("len", &self.len).field("capacity", &self.capacity()).finish()
     }
 }
 

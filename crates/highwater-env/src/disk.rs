@@ -41,22 +41,14 @@ pub struct FileMeta {
 
 /// An open file. Methods take `&self`; concurrent writes to disjoint ranges are allowed.
 #[async_trait]
-#[expect(
-    clippy::len_without_is_empty,
-    reason = "the length of a file is I/O, not a container's"
-)]
+#[expect(clippy::len_without_is_empty, reason = "the length of a file is I/O, not a container's")]
 pub trait File: Send + Sync + 'static {
     /// Writes the whole buffer at `offset`; gives the buffer back for reuse, also on error.
     /// With `sync`, completes only after the data (and the file size, if it grew) is durable
     /// (fdatasync; F_FULLFSYNC on macOS). An error of the sync means that nothing since the last
     /// successful sync may be trusted; every later sync of the file fails, too. One hop to a
     /// blocking thread for both. If the future is dropped the write still happens, unseen.
-    async fn write_at(
-        &self,
-        offset: u64,
-        buffer: AlignedBuf,
-        sync: bool,
-    ) -> (AlignedBuf, io::Result<()>);
+    async fn write_at(&self, offset: u64, buffer: AlignedBuf, sync: bool) -> (AlignedBuf, io::Result<()>);
     /// Makes the data and the length written so far durable (fdatasync). Errors: as `write_at`.
     async fn sync(&self) -> io::Result<()>;
     /// As `sync`, and the file's times as well (fsync).

@@ -58,11 +58,7 @@ impl Env {
     }
 
     /// Runs `future` for at most `limit`; on `Err(Elapsed)` the future has been dropped.
-    pub async fn timeout<F: Future>(
-        &self,
-        limit: Duration,
-        future: F,
-    ) -> Result<F::Output, Elapsed> {
+    pub async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Result<F::Output, Elapsed> {
         let sleep = self.sleep(limit);
         futures::pin_mut!(future);
         match futures::future::select(future, sleep).await {
@@ -72,11 +68,7 @@ impl Env {
     }
 
     /// Starts a task; it goes on when the handle is dropped, and is stopped by `TaskHandle::abort`.
-    pub fn spawn(
-        &self,
-        name: &'static str,
-        future: impl Future<Output = ()> + Send + 'static,
-    ) -> TaskHandle {
+    pub fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) -> TaskHandle {
         self.tasks.spawn(name, Box::pin(future))
     }
 }

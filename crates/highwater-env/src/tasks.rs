@@ -31,9 +31,5 @@ pub trait Tasks: Send + Sync + 'static {
     fn spawn(&self, name: &'static str, future: BoxFuture<'static, ()>) -> TaskHandle;
     /// Runs `work` where blocking is allowed; completes with it. If the returned future is dropped
     /// the work still runs to its end.
-    fn blocking(
-        &self,
-        name: &'static str,
-        work: Box<dyn FnOnce() + Send>,
-    ) -> BoxFuture<'static, ()>;
+    fn blocking(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()>;
 }

@@ -161,11 +161,7 @@ impl EntryHeader {
         out.put_slice(&MAGIC);
         out.put_u16_le(VERSION);
         out.put_u8(self.kind.code());
-        out.put_u8(if self.payload_crc.is_some() {
-            FLAG_PAYLOAD_CRC
-        } else {
-            0
-        });
+        out.put_u8(if self.payload_crc.is_some() { FLAG_PAYLOAD_CRC } else { 0 });
         out.put_u32_le(self.window);
         out.put_u64_le(self.number);
         out.put_u32_le(self.epoch.0);
@@ -189,10 +185,7 @@ impl EntryHeader {
     /// Any [`EntryError`]: the object is not an intact entry of this version.
     pub fn decode(bytes: &Bytes) -> Result<ReadEntry, EntryError> {
         let Some(fixed) = bytes.first_chunk::<HEADER_LEN>() else {
-            return Err(EntryError::Short {
-                have: bytes.len(),
-                need: HEADER_LEN,
-            });
+            return Err(EntryError::Short { have: bytes.len(), need: HEADER_LEN });
         };
         if fixed[..8] != MAGIC {
             return Err(EntryError::Magic);
@@ -223,10 +216,7 @@ impl EntryHeader {
         }
         let need = HEADER_LEN + attributes_len;
         if bytes.len() < need {
-            return Err(EntryError::Short {
-                have: bytes.len(),
-                need,
-            });
+            return Err(EntryError::Short { have: bytes.len(), need });
         }
         let attributes = bytes.slice(HEADER_LEN..need);
         if crc32c::crc32c(&attributes) != u32_at(fixed, 60) {
@@ -243,20 +233,14 @@ impl EntryHeader {
             payload_crc: (flags & FLAG_PAYLOAD_CRC != 0).then(|| u32_at(fixed, 56)),
             attributes,
         };
-        Ok(ReadEntry {
-            payload_at: header.payload_at(),
-            header,
-            checksum: want,
-        })
+        Ok(ReadEntry { payload_at: header.payload_at(), header, checksum: want })
     }
 }
 
 /// CRC32C of a payload that comes in chunks.
 #[must_use]
 pub fn payload_crc<'a>(chunks: impl IntoIterator<Item = &'a Bytes>) -> u32 {
-    chunks
-        .into_iter()
-        .fold(0, |crc, chunk| crc32c::crc32c_append(crc, chunk))
+    chunks.into_iter().fold(0, |crc, chunk| crc32c::crc32c_append(crc, chunk))
 }
 
 fn u32_at(bytes: &[u8; HEADER_LEN], at: usize) -> u32 {

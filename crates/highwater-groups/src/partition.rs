@@ -3,9 +3,7 @@
 /// Java's `String.hashCode` (over UTF-16 units) in absolute value, modulo `partitions`; the absolute
 /// value of the smallest integer is 0, as in Kafka. `partitions` of 0 gives 0.
 pub fn partition_for(group_id: &str, partitions: u32) -> u32 {
-    let hash = group_id.encode_utf16().fold(0_i32, |hash, unit| {
-        hash.wrapping_mul(31).wrapping_add(i32::from(unit))
-    });
+    let hash = group_id.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
     let positive = hash.checked_abs().unwrap_or(0).unsigned_abs();
     positive.checked_rem(partitions).unwrap_or(0)
 }

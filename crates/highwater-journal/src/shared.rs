@@ -20,9 +20,7 @@ use crate::driver::retry::pause;
 use crate::driver::sweep::Swept;
 use crate::driver::trims::TrimSource;
 use crate::error::SharedError;
-use crate::machine::{
-    Author, Command, Epochs, Event, PutOrder, PutOutcome, Rules, Shared, TrimPoint,
-};
+use crate::machine::{Author, Command, Epochs, Event, PutOrder, PutOutcome, Rules, Shared, TrimPoint};
 use crate::snapshot::{EDIT_LIMIT, Snapshot, SnapshotJournal};
 
 /// How often opening begins again because a newer snapshot overtook it.
@@ -69,28 +67,15 @@ impl SharedJournal {
         let files = SnapshotJournal::with(env, store, incarnation, options, Epochs::Unfenced);
         for _ in 0..OVERTAKEN {
             let (snapshot, date) = files.latest().await?;
-            let from = snapshot
-                .as_ref()
-                .map_or(TrimPoint::GENESIS, |snapshot| snapshot.point);
+            let from = snapshot.as_ref().map_or(TrimPoint::GENESIS, |snapshot| snapshot.point);
             let author = files.log.author();
             let mut machine = Shared::new(from, author, files.log.proof_ms(), Rules::ALL);
-            machine.handle(
-                files.log.now(),
-                &Event::Prove { date: date.0 },
-                &mut Vec::new(),
-            );
+            machine.handle(files.log.now(), &Event::Prove { date: date.0 }, &mut Vec::new());
             let mut headers = Headers::default();
             headers.restart(from.number, true);
             let first_sent = files.log.shared.env.now();
-            let mut journal = Self {
-                files: files.clone(),
-                author,
-                machine,
-                headers,
-                found: Vec::new(),
-                first_sent,
-                attempts: 0,
-            };
+            let mut journal =
+                Self { files: files.clone(), author, machine, headers, found: Vec::new(), first_sent, attempts: 0 };
             match journal.catch_up().await {
                 Ok(entries) => return Ok((journal, Opened { snapshot, entries })),
                 Err(SharedError::Trimmed) => {}
@@ -123,10 +108,7 @@ impl SharedJournal {
     /// [`SharedError::Conflict`] with what came first: nothing of ours was written.
     pub async fn try_append(&mut self, payload: Bytes) -> Result<u64, SharedError> {
         if payload.len() as u64 > EDIT_LIMIT {
-            return Err(SharedError::TooLarge(format!(
-                "an entry of {} bytes, at most {EDIT_LIMIT}",
-                payload.len()
-            )));
+            return Err(SharedError::TooLarge(format!("an entry of {} bytes, at most {EDIT_LIMIT}", payload.len())));
         }
         self.machine.abandon();
         // Of a pass that was cancelled: they come first.
@@ -147,10 +129,7 @@ impl SharedJournal {
     /// # Errors
     /// [`SharedError::Store`].
     pub async fn write_snapshot(&self, number: u64, bytes: Bytes) -> Result<(), SharedError> {
-        let point = TrimPoint {
-            number: number.min(self.next()),
-            ..TrimPoint::GENESIS
-        };
+        let point = TrimPoint { number: number.min(self.next()), ..TrimPoint::GENESIS };
         Ok(self.files.write_snapshot(point, Body::from(bytes)).await?)
     }
 
@@ -166,16 +145,12 @@ impl SharedJournal {
         // Taken only when all payloads are there: a failed read may be tried again.
         let payloads = self.files.payloads(self.found.clone()).await?;
         self.found.clear();
-        Ok(payloads
-            .into_iter()
-            .map(|(entry, bytes)| (entry.number, bytes))
-            .collect())
+        Ok(payloads.into_iter().map(|(entry, bytes)| (entry.number, bytes)).collect())
     }
 
     async fn run(&mut self, event: &Event, payload: Option<&Bytes>) -> Result<Pass, SharedError> {
         let mut commands = Vec::new();
-        self.machine
-            .handle(self.files.log.now(), event, &mut commands);
+        self.machine.handle(self.files.log.now(), event, &mut commands);
         loop {
             let mut event = None;
             for command in std::mem::take(&mut commands) {
@@ -184,48 +159,30 @@ impl SharedJournal {
                         let shared = &self.files.log.shared;
                         let sent = shared.env.now();
                         let (point, date) = self.files.newest().await?;
-                        event = Some(Event::Trim {
-                            point,
-                            date: shared.clock.observe(date, sent),
-                        });
+                        event = Some(Event::Trim { point, date: shared.clock.observe(date, sent) });
                     }
                     Command::ReadHeader { number } => {
                         let found = self.headers.get(&self.files.log, number).await?;
-                        let seen = found
-                            .map(Found::seen)
-                            .transpose()
-                            .map_err(SharedError::Corrupt)?;
+                        let seen = found.map(Found::seen).transpose().map_err(SharedError::Corrupt)?;
                         event = Some(Event::Header { number, seen });
                     }
-                    Command::Put(order) => {
-                        event = Some(
-                            self.put(order, payload.cloned().unwrap_or_default())
-                                .await?,
-                        )
-                    }
+                    Command::Put(order) => event = Some(self.put(order, payload.cloned().unwrap_or_default()).await?),
                     Command::Entry { .. } => {
-                        let found = self
-                            .headers
-                            .last()
-                            .map(|found| (found.entry(), found.payload.clone()));
+                        let found = self.headers.last().map(|found| (found.entry(), found.payload.clone()));
                         self.found.extend(found);
                     }
                     Command::Committed { number } => return Ok(Pass::Committed(number)),
                     Command::AtEnd => return Ok(Pass::End),
                     Command::Trimmed { .. } => return Err(SharedError::Trimmed),
                     Command::Halt(corruption) => return Err(SharedError::Corrupt(corruption)),
-                    Command::Begin { .. }
-                    | Command::Lead(_)
-                    | Command::Lost { .. }
-                    | Command::StepDown { .. } => {}
+                    Command::Begin { .. } | Command::Lead(_) | Command::Lost { .. } | Command::StepDown { .. } => {}
                 }
             }
             // After Trimmed or Halt the machine says nothing more.
             let Some(event) = event else {
                 return Err(SharedError::Trimmed);
             };
-            self.machine
-                .handle(self.files.log.now(), &event, &mut commands);
+            self.machine.handle(self.files.log.now(), &event, &mut commands);
         }
     }
 
@@ -245,39 +202,21 @@ impl SharedJournal {
             payload_crc: Some(payload_crc([&payload])),
             attributes: Bytes::new(),
         };
-        let (front, _) = header
-            .encode()
-            .map_err(|error| SharedError::TooLarge(error.to_string()))?;
+        let (front, _) = header.encode().map_err(|error| SharedError::TooLarge(error.to_string()))?;
         let sent = shared.env.now();
-        let left = shared
-            .options
-            .put_deadline
-            .saturating_sub(sent.since(self.first_sent));
+        let left = shared.options.put_deadline.saturating_sub(sent.since(self.first_sent));
         let body = Body::from(vec![front, payload]);
-        let failed = match shared
-            .env
-            .timeout(left, shared.store.create(&name, body))
-            .await
-        {
+        let failed = match shared.env.timeout(left, shared.store.create(&name, body)).await {
             Ok(Ok(put)) => {
-                let outcome = PutOutcome::Created {
-                    date: shared.clock.observe(put.date, sent),
-                };
+                let outcome = PutOutcome::Created { date: shared.clock.observe(put.date, sent) };
                 return Ok(Event::Put { number, outcome });
             }
             Ok(Err(error)) if error.kind == StoreErrorKind::AlreadyExists => {
-                return Ok(Event::Put {
-                    number,
-                    outcome: PutOutcome::Exists,
-                });
+                return Ok(Event::Put { number, outcome: PutOutcome::Exists });
             }
             Ok(Err(error)) if !error.kind.is_transient() => return Err(error.into()),
             Ok(Err(error)) => error,
-            Err(_) => StoreError::new(
-                StoreErrorKind::Unknown,
-                name,
-                "no answer to the put before the deadline",
-            ),
+            Err(_) => StoreError::new(StoreErrorKind::Unknown, name, "no answer to the put before the deadline"),
         };
         if shared.env.now().since(self.first_sent) >= shared.options.put_deadline {
             return Err(failed.into());
@@ -285,10 +224,7 @@ impl SharedJournal {
         self.attempts += 1;
         shared.env.sleep(pause(&shared.env, self.attempts)).await;
         Ok(match failed.kind {
-            StoreErrorKind::Unknown => Event::Put {
-                number,
-                outcome: PutOutcome::Unknown,
-            },
+            StoreErrorKind::Unknown => Event::Put { number, outcome: PutOutcome::Unknown },
             _ => Event::Resend { number },
         })
     }

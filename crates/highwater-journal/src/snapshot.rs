@@ -90,12 +90,7 @@ pub struct SnapshotTakenOver {
 impl SnapshotJournal {
     /// A journal under `options.prefix`. Nothing is read or written yet.
     #[must_use]
-    pub fn new(
-        env: Env,
-        store: Arc<dyn Store>,
-        incarnation: Incarnation,
-        options: JournalOptions,
-    ) -> Self {
+    pub fn new(env: Env, store: Arc<dyn Store>, incarnation: Incarnation, options: JournalOptions) -> Self {
         Self::with(env, store, incarnation, options, Epochs::Claimed)
     }
 
@@ -156,9 +151,7 @@ impl SnapshotJournal {
             return Ok((None, date));
         };
         let Some(number) = self.number_of_snapshot(&object.name) else {
-            return Err(self
-                .invalid(&object.name, "not the name of a snapshot")
-                .into());
+            return Err(self.invalid(&object.name, "not the name of a snapshot").into());
         };
         Ok((Some((number, object)), date))
     }
@@ -167,17 +160,7 @@ impl SnapshotJournal {
     async fn read_snapshot(&self, number: u64, name: &str) -> Result<Option<Snapshot>, WalkError> {
         let shared = &self.log.shared;
         let sent = shared.env.now();
-        let read = match shared
-            .store
-            .read(
-                name,
-                ReadRange::All {
-                    limit: SNAPSHOT_LIMIT,
-                },
-                None,
-            )
-            .await
-        {
+        let read = match shared.store.read(name, ReadRange::All { limit: SNAPSHOT_LIMIT }, None).await {
             Ok(read) => read,
             Err(error) if error.kind == StoreErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -187,11 +170,7 @@ impl SnapshotJournal {
         let point = snapshot_point(&found)?;
         let bytes = found.payload.unwrap_or_default();
         check_payload(number, found.header.payload_crc, &bytes)?;
-        Ok(Some(Snapshot {
-            point,
-            bytes,
-            modified: found.modified,
-        }))
+        Ok(Some(Snapshot { point, bytes, modified: found.modified }))
     }
 
     /// The newest snapshot and all edits behind it. One LIST and one read for the snapshot, one
@@ -203,9 +182,7 @@ impl SnapshotJournal {
     pub async fn load(&self) -> Result<Loaded, WalkError> {
         for _ in 0..OVERTAKEN {
             let (snapshot, date) = self.latest().await?;
-            let from = snapshot
-                .as_ref()
-                .map_or(TrimPoint::GENESIS, |snapshot| snapshot.point);
+            let from = snapshot.as_ref().map_or(TrimPoint::GENESIS, |snapshot| snapshot.point);
             let mut tail = self.log.tail(Arc::new(self.clone()), from).listing();
             tail.prove(date);
             let found = match tail.advance_found().await {
@@ -222,13 +199,7 @@ impl SnapshotJournal {
                 }
             }
             let edits = self.payloads(entries).await?;
-            return Ok(Loaded {
-                snapshot,
-                edits,
-                fences,
-                end: tail.position(),
-                date,
-            });
+            return Ok(Loaded { snapshot, edits, fences, end: tail.position(), date });
         }
         Err(self.overtaken().into())
     }
@@ -242,9 +213,7 @@ impl SnapshotJournal {
         let mut reads = futures::stream::iter(entries)
             .map(|(entry, payload)| async move {
                 let bytes = match payload {
-                    Some(bytes) => {
-                        check_payload(entry.number, entry.payload_crc, &bytes).map(|()| bytes)?
-                    }
+                    Some(bytes) => check_payload(entry.number, entry.payload_crc, &bytes).map(|()| bytes)?,
                     None => self.log.read_all(&entry, EDIT_LIMIT).await?,
                 };
                 Ok::<_, WalkError>((entry, bytes))
@@ -264,19 +233,9 @@ impl SnapshotJournal {
     /// it: then the leadership of the write-ahead journal is over, too. After
     /// [`TakeOverError::Store`] our fence may stand, and `wal_epoch` would then meet itself: begin
     /// again with the write-ahead journal.
-    pub async fn take_over(
-        &self,
-        wal_epoch: Epoch,
-        attributes: Bytes,
-    ) -> Result<SnapshotTakenOver, TakeOverError> {
-        let trims: Arc<Remembering> = Arc::new(Remembering {
-            journal: self.clone(),
-            last: Mutex::new(None),
-        });
-        let taken = self
-            .log
-            .take_over(trims.clone(), Claim::Exactly(wal_epoch), attributes)
-            .await?;
+    pub async fn take_over(&self, wal_epoch: Epoch, attributes: Bytes) -> Result<SnapshotTakenOver, TakeOverError> {
+        let trims: Arc<Remembering> = Arc::new(Remembering { journal: self.clone(), last: Mutex::new(None) });
+        let taken = self.log.take_over(trims.clone(), Claim::Exactly(wal_epoch), attributes).await?;
         let name = trims.last.lock().take();
         let snapshot = match name {
             None => None,
@@ -286,17 +245,9 @@ impl SnapshotJournal {
                 Some(snapshot.ok_or_else(|| self.overtaken())?)
             }
         };
-        let entries = taken
-            .chain
-            .iter()
-            .map(|entry| (entry.clone(), None))
-            .collect();
+        let entries = taken.chain.iter().map(|entry| (entry.clone(), None)).collect();
         let edits = self.payloads(entries).await?;
-        Ok(SnapshotTakenOver {
-            snapshot,
-            edits,
-            taken,
-        })
+        Ok(SnapshotTakenOver { snapshot, edits, taken })
     }
 
     /// Puts the state after all entries below `point`, a position that the writer has committed.
@@ -307,11 +258,7 @@ impl SnapshotJournal {
     pub async fn write_snapshot(&self, point: TrimPoint, bytes: Body) -> Result<(), WalkError> {
         let shared = &self.log.shared;
         if point.number == 0 || bytes.len() > SNAPSHOT_LIMIT {
-            let detail = format!(
-                "a snapshot of {} bytes below number {}",
-                bytes.len(),
-                point.number
-            );
+            let detail = format!("a snapshot of {} bytes below number {}", bytes.len(), point.number);
             return Err(self.invalid(&self.snapshots, &detail).into());
         }
         let header = EntryHeader {
@@ -326,12 +273,8 @@ impl SnapshotJournal {
             attributes: Bytes::new(),
         };
         let name = self.snapshot_name(point.number);
-        let (front, _) = header
-            .encode()
-            .map_err(|error| self.invalid(&name, &error.to_string()))?;
-        let body: Body = std::iter::once(front)
-            .chain(bytes.chunks().iter().cloned())
-            .collect();
+        let (front, _) = header.encode().map_err(|error| self.invalid(&name, &error.to_string()))?;
+        let body: Body = std::iter::once(front).chain(bytes.chunks().iter().cloned()).collect();
         let sent = shared.env.now();
         match shared.store.create(&name, body).await {
             Ok(put) => {
@@ -355,42 +298,24 @@ impl SnapshotJournal {
         let page = shared.store.list(&self.snapshots, None, 1000).await?;
         shared.clock.observe(page.date, sent);
         // Newest first: the newest that is old enough has left everything below it behind.
-        let settled = page
-            .objects
-            .iter()
-            .position(|object| self.log.grace_has_passed(object.modified, page.date));
+        let settled = page.objects.iter().position(|object| self.log.grace_has_passed(object.modified, page.date));
         let Some(settled) = settled else {
-            return Ok(Swept {
-                deleted: 0,
-                more: page.objects.len() > 1,
-            });
+            return Ok(Swept { deleted: 0, more: page.objects.len() > 1 });
         };
         let object = &page.objects[settled];
         let Some(number) = self.number_of_snapshot(&object.name) else {
-            return Err(self
-                .invalid(&object.name, "not the name of a snapshot")
-                .into());
+            return Err(self.invalid(&object.name, "not the name of a snapshot").into());
         };
         let Some(found) = self.log.look_at(number, object.name.clone()).await? else {
-            return Ok(Swept {
-                deleted: 0,
-                more: true,
-            });
+            return Ok(Swept { deleted: 0, more: true });
         };
         let point = snapshot_point(&found)?;
         let log = self.log.sweep(point, object.modified, limit).await?;
-        let older = page.objects[settled + 1..]
-            .iter()
-            .rev()
-            .map(|object| object.name.as_str());
+        let older = page.objects[settled + 1..].iter().rev().map(|object| object.name.as_str());
         let older: Vec<&str> = older.take(limit).collect();
         self.log.delete_all(&older).await?;
-        let more =
-            log.more || page.more || settled > 0 || older.len() < page.objects.len() - settled - 1;
-        Ok(Swept {
-            deleted: log.deleted + older.len(),
-            more,
-        })
+        let more = log.more || page.more || settled > 0 || older.len() < page.objects.len() - settled - 1;
+        Ok(Swept { deleted: log.deleted + older.len(), more })
     }
 
     fn overtaken(&self) -> StoreError {
@@ -407,16 +332,9 @@ fn snapshot_point(found: &Found) -> Result<TrimPoint, Corruption> {
     let header = &found.header;
     if header.kind != EntryKind::Snapshot {
         let detail = "not a snapshot".into();
-        return Err(Corruption::Unreadable {
-            number: header.number,
-            detail,
-        });
+        return Err(Corruption::Unreadable { number: header.number, detail });
     }
-    Ok(TrimPoint {
-        number: header.number,
-        epoch: header.epoch,
-        window: header.window,
-    })
+    Ok(TrimPoint { number: header.number, epoch: header.epoch, window: header.window })
 }
 
 /// The trim point of the log: the newest snapshot. One LIST and one read of a header.
@@ -429,23 +347,13 @@ impl TrimSource for SnapshotJournal {
 }
 
 impl SnapshotJournal {
-    async fn newest_point(
-        &self,
-    ) -> Result<(Option<(u64, String)>, TrimPoint, BucketTime), StoreError> {
+    async fn newest_point(&self) -> Result<(Option<(u64, String)>, TrimPoint, BucketTime), StoreError> {
         for _ in 0..OVERTAKEN {
-            let (newest, date) = self
-                .newest_name()
-                .await
-                .map_err(|error| self.as_store_error(error))?;
+            let (newest, date) = self.newest_name().await.map_err(|error| self.as_store_error(error))?;
             let Some((number, object)) = newest else {
                 return Ok((None, TrimPoint::GENESIS, date));
             };
-            let read = self
-                .log
-                .shared
-                .store
-                .read(&object.name, ReadRange::Bounded(0..PROBE_LEN), None)
-                .await;
+            let read = self.log.shared.store.read(&object.name, ReadRange::Bounded(0..PROBE_LEN), None).await;
             let read = match read {
                 Ok(read) => read,
                 Err(error) if error.kind == StoreErrorKind::NotFound => continue,
@@ -453,8 +361,7 @@ impl SnapshotJournal {
             };
             let found = Found::decode(number, object.name.clone(), read);
             let point = found.and_then(|found| snapshot_point(&found));
-            let point =
-                point.map_err(|corruption| self.invalid(&object.name, &corruption.to_string()))?;
+            let point = point.map_err(|corruption| self.invalid(&object.name, &corruption.to_string()))?;
             return Ok((Some((number, object.name)), point, date));
         }
         Err(self.overtaken())

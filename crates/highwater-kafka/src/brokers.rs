@@ -46,14 +46,8 @@ pub struct SingleBroker {
 
 impl SingleBroker {
     /// `epoch_of` gives a shard's leader epoch, or -1.
-    pub fn new(
-        info: BrokerInfo,
-        epoch_of: impl Fn(ShardId) -> i32 + Send + Sync + 'static,
-    ) -> Self {
-        Self {
-            info,
-            epoch_of: Box::new(epoch_of),
-        }
+    pub fn new(info: BrokerInfo, epoch_of: impl Fn(ShardId) -> i32 + Send + Sync + 'static) -> Self {
+        Self { info, epoch_of: Box::new(epoch_of) }
     }
 }
 
@@ -63,9 +57,6 @@ impl Brokers for SingleBroker {
     }
 
     fn leader(&self, shard: ShardId) -> Option<ShardLeader> {
-        Some(ShardLeader {
-            node: self.info.node,
-            leader_epoch: (self.epoch_of)(shard),
-        })
+        Some(ShardLeader { node: self.info.node, leader_epoch: (self.epoch_of)(shard) })
     }
 }

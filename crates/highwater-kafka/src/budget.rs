@@ -40,11 +40,7 @@ impl ByteBudget {
     /// A budget of `total` bytes (at most 4 GiB).
     pub fn new(total: usize) -> Self {
         let total = total.min(u32::MAX as usize);
-        Self {
-            free: Arc::new(Semaphore::new(total)),
-            waiting: Arc::default(),
-            total,
-        }
+        Self { free: Arc::new(Semaphore::new(total)), waiting: Arc::default(), total }
     }
 
     /// Takes `bytes`, waiting for them. More than the whole budget counts as all of it: such a
@@ -54,26 +50,18 @@ impl ByteBudget {
             return Some(charge);
         }
         let _waiting = Waiting::new(&self.waiting);
-        let permit = Arc::clone(&self.free)
-            .acquire_many_owned(self.clamp(bytes))
-            .await
-            .ok()?;
+        let permit = Arc::clone(&self.free).acquire_many_owned(self.clamp(bytes)).await.ok()?;
         Some(self.charge(permit))
     }
 
     /// Takes `bytes` if they are free now and nobody waits.
     pub fn try_take(&self, bytes: usize) -> Option<Charge> {
-        let permit = Arc::clone(&self.free)
-            .try_acquire_many_owned(self.clamp(bytes))
-            .ok()?;
+        let permit = Arc::clone(&self.free).try_acquire_many_owned(self.clamp(bytes)).ok()?;
         Some(self.charge(permit))
     }
 
     fn charge(&self, permit: OwnedSemaphorePermit) -> Charge {
-        Charge {
-            permit,
-            waiting: Arc::clone(&self.waiting),
-        }
+        Charge { permit, waiting: Arc::clone(&self.waiting) }
     }
 
     /// Takes what `wanted` asks, but never more than one part in `share` of what is free, nor less
@@ -131,10 +119,7 @@ mod tests {
         assert_eq!((first.bytes(), budget.free_bytes()), (100, 900));
         drop(first);
         let all = budget.take(5000).await.unwrap();
-        assert_eq!(
-            (all.bytes(), budget.free_bytes(), budget.total_bytes()),
-            (1000, 0, 1000)
-        );
+        assert_eq!((all.bytes(), budget.free_bytes(), budget.total_bytes()), (1000, 0, 1000));
     }
 
     #[tokio::test]

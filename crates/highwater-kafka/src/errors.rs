@@ -13,9 +13,7 @@ pub const fn of_append(error: &AppendError) -> ErrorCode {
     match error {
         AppendError::Corrupt(_) => ErrorCode::CorruptMessage,
         // Kafka 4 answers INVALID_RECORD for older magics in Produce 3 and up.
-        AppendError::InvalidRecord(_) | AppendError::UnsupportedMagic(_) => {
-            ErrorCode::InvalidRecord
-        }
+        AppendError::InvalidRecord(_) | AppendError::UnsupportedMagic(_) => ErrorCode::InvalidRecord,
         AppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
         AppendError::InvalidTimestamp(_) => ErrorCode::InvalidTimestamp,
         AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
@@ -43,9 +41,7 @@ pub const fn of_read(error: &ReadError) -> ErrorCode {
 pub const fn of_create_topic(error: &CreateTopicError) -> ErrorCode {
     match error {
         CreateTopicError::Exists(_) => ErrorCode::TopicAlreadyExists,
-        CreateTopicError::InvalidName(_) | CreateTopicError::Collides { .. } => {
-            ErrorCode::InvalidTopicException
-        }
+        CreateTopicError::InvalidName(_) | CreateTopicError::Collides { .. } => ErrorCode::InvalidTopicException,
         CreateTopicError::InvalidRequest(_) => ErrorCode::InvalidRequest,
         CreateTopicError::InvalidPartitions(_) => ErrorCode::InvalidPartitions,
         CreateTopicError::InvalidReplicationFactor(_) => ErrorCode::InvalidReplicationFactor,
@@ -59,9 +55,7 @@ pub const fn of_create_topic(error: &CreateTopicError) -> ErrorCode {
 /// A topic that Metadata was to create for a client that merely named it.
 pub const fn of_auto_create(error: &CreateTopicError) -> ErrorCode {
     match error {
-        CreateTopicError::InvalidName(_) | CreateTopicError::Collides { .. } => {
-            ErrorCode::InvalidTopicException
-        }
+        CreateTopicError::InvalidName(_) | CreateTopicError::Collides { .. } => ErrorCode::InvalidTopicException,
         CreateTopicError::Exists(_) | CreateTopicError::Meta(_) => ErrorCode::LeaderNotAvailable,
         // The client asked for nothing but the name: it is not to blame for the settings.
         _ => ErrorCode::UnknownTopicOrPartition,

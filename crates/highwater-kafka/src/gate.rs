@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use highwater_wire::messages::header::ResponseHeader;
-use highwater_wire::{
-    ApiKey, Decoder, EncodeError, Encoder, Str, decode_request_header, frame_charge,
-};
+use highwater_wire::{ApiKey, Decoder, EncodeError, Encoder, Str, decode_request_header, frame_charge};
 
 use crate::broker::Broker;
 use crate::budget::Charge;
@@ -46,32 +44,19 @@ pub struct Call {
 
 impl Call {
     /// The frame of an answer. `encode` writes the message in the version that it is given.
-    pub fn reply(
-        &self,
-        encode: impl FnOnce(&mut Encoder, i16) -> Result<(), EncodeError>,
-    ) -> Reply {
+    pub fn reply(&self, encode: impl FnOnce(&mut Encoder, i16) -> Result<(), EncodeError>) -> Reply {
         self.reply_at(self.version, encode)
     }
 
     /// As [`Call::reply`], in a version that is not the request's.
-    pub fn reply_at(
-        &self,
-        version: i16,
-        encode: impl FnOnce(&mut Encoder, i16) -> Result<(), EncodeError>,
-    ) -> Reply {
+    pub fn reply_at(&self, version: i16, encode: impl FnOnce(&mut Encoder, i16) -> Result<(), EncodeError>) -> Reply {
         let mut encoder = Encoder::for_frame();
-        let header = ResponseHeader {
-            correlation_id: self.correlation_id,
-            ..ResponseHeader::default()
-        };
+        let header = ResponseHeader { correlation_id: self.correlation_id, ..ResponseHeader::default() };
         let encoded = header
             .encode(&mut encoder, self.key.response_header_version(version))
             .and_then(|()| encode(&mut encoder, version));
         match encoded {
-            Ok(()) => Reply::Send {
-                chunks: encoder.finish(),
-                charge: None,
-            },
+            Ok(()) => Reply::Send { chunks: encoder.finish(), charge: None },
             Err(error) => {
                 tracing::error!(api = %self.key, version, %error, "an answer cannot be encoded");
                 Reply::Close("internal error".to_owned())
@@ -99,8 +84,7 @@ impl Service for Gate {
         // A frame larger than the whole budget may allocate no more than was left of it.
         let allowance = charge.bytes().saturating_sub(frame_bytes);
         let mut decoder = Decoder::with_allowance(frame, allowance);
-        let (key, header) =
-            decode_request_header(&mut decoder).map_err(|error| error.to_string())?;
+        let (key, header) = decode_request_header(&mut decoder).map_err(|error| error.to_string())?;
         let version = header.request_api_version;
         let call = Call {
             broker: Arc::clone(&self.broker),
@@ -118,10 +102,7 @@ impl Service for Gate {
                 Begin::InOrder(begin) => begin(call, decoder, charge).await,
             },
             None if key == ApiKey::ApiVersions => Ok(handlers::api_versions::unsupported(call)),
-            None => Err(format!(
-                "{key} version {version} is not supported (client id {:?})",
-                call.client_id
-            )),
+            None => Err(format!("{key} version {version} is not supported (client id {:?})", call.client_id)),
         }
     }
 }

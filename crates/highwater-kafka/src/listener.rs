@@ -29,11 +29,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// # Errors
 /// As the system says; the caller names the address.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -83,13 +79,7 @@ impl Server {
             connections: connections.clone(),
         };
         env.spawn("kafka-accept", accepting.run());
-        Ok(Self {
-            env: env.clone(),
-            address,
-            draining,
-            stopping,
-            connections,
-        })
+        Ok(Self { env: env.clone(), address, draining, stopping, connections })
     }
 
     /// The address that it listens on.
@@ -108,11 +98,7 @@ impl Server {
         self.draining.cancel();
         self.connections.close();
         let drained = self.env.timeout(limit, self.connections.wait()).await;
-        let left = if drained.is_ok() {
-            0
-        } else {
-            self.connections.len()
-        };
+        let left = if drained.is_ok() { 0 } else { self.connections.len() };
         self.stopping.cancel();
         left
     }
@@ -133,10 +119,7 @@ impl<S: Service> Accepting<S> {
         let accept = async {
             loop {
                 if self.places.available_permits() == 0 {
-                    tracing::warn!(
-                        limit = self.limit,
-                        "max.connections is reached; new connections wait"
-                    );
+                    tracing::warn!(limit = self.limit, "max.connections is reached; new connections wait");
                 }
                 let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
                     return;

@@ -16,10 +16,7 @@ pub struct ProducerIds {
 impl ProducerIds {
     /// Without a block yet.
     pub fn new(meta: MetaClient) -> Self {
-        Self {
-            meta,
-            block: Mutex::new(0..0),
-        }
+        Self { meta, block: Mutex::new(0..0) }
     }
 
     /// An id that nobody ever had.

@@ -14,12 +14,7 @@ use crate::config::Endpoint;
 ///
 /// # Errors
 /// UNKNOWN_TOPIC_ID or UNKNOWN_TOPIC_OR_PARTITION.
-pub fn find<'a>(
-    state: &'a ClusterState,
-    name: &str,
-    id: TopicId,
-    by_id: bool,
-) -> Result<&'a Arc<Topic>, ErrorCode> {
+pub fn find<'a>(state: &'a ClusterState, name: &str, id: TopicId, by_id: bool) -> Result<&'a Arc<Topic>, ErrorCode> {
     if by_id {
         state.topic_by_id(id).ok_or(ErrorCode::UnknownTopicId)
     } else {
@@ -35,16 +30,10 @@ pub fn open(broker: &Broker, topic: &Topic, partition: i32) -> Result<Partition,
     if topic.shard(partition).is_none() {
         return Err(ErrorCode::UnknownTopicOrPartition);
     }
-    broker
-        .log
-        .partition(TopicPartition {
-            topic: topic.id,
-            partition,
-        })
-        .map_err(|error| match error {
-            PartitionError::Unknown => ErrorCode::UnknownTopicOrPartition,
-            PartitionError::NotLeader => ErrorCode::NotLeaderOrFollower,
-        })
+    broker.log.partition(TopicPartition { topic: topic.id, partition }).map_err(|error| match error {
+        PartitionError::Unknown => ErrorCode::UnknownTopicOrPartition,
+        PartitionError::NotLeader => ErrorCode::NotLeaderOrFollower,
+    })
 }
 
 /// Compares the leader epoch that a client knows (-1: none) with ours (KIP-320).
@@ -81,12 +70,7 @@ pub fn leader_hint(broker: &Broker, topic: &Topic, partition: i32) -> Option<Lea
         return None;
     }
     let info = broker.brokers.find(leader.node)?;
-    Some(LeaderHint {
-        node: leader.node.0,
-        epoch: leader.leader_epoch,
-        endpoint: info.endpoint,
-        rack: info.rack,
-    })
+    Some(LeaderHint { node: leader.node.0, epoch: leader.leader_epoch, endpoint: info.endpoint, rack: info.rack })
 }
 
 /// A shared name as the wire takes it; copies.

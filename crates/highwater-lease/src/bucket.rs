@@ -75,10 +75,7 @@ impl View {
     /// How long this broker's lease is still valid; `None` if it is not.
     fn remaining(&self, identity: BrokerIdentity, default_ttl: Duration) -> Option<Duration> {
         let renewed = self.renewed.get(&identity)?;
-        let ttl = self
-            .brokers
-            .get(&identity)
-            .map_or(default_ttl, |lease| lease.ttl);
+        let ttl = self.brokers.get(&identity).map_or(default_ttl, |lease| lease.ttl);
         let age_ms = self.date.0.saturating_sub(renewed.0).max(0);
         let left = (ttl + SKEW).checked_sub(Duration::from_millis(age_ms.unsigned_abs()))?;
         (!left.is_zero()).then_some(left)
@@ -88,12 +85,7 @@ impl View {
 impl BucketLeases {
     /// Leases of this broker in this bucket. Times to live of different brokers may differ.
     pub fn new(store: Arc<dyn Store>, me: BrokerInfo, ttl: Duration) -> Self {
-        Self {
-            store,
-            me,
-            ttl,
-            cache: Mutex::default(),
-        }
+        Self { store, me, ttl, cache: Mutex::default() }
     }
 
     fn broker_name(identity: BrokerIdentity) -> String {
@@ -111,24 +103,13 @@ impl BucketLeases {
     /// One LIST (more if there are more than 1,000 leases), and the bodies that changed.
     async fn view(&self) -> Result<View, LeaseError> {
         let (objects, date) = self.list().await?;
-        let mut view = View {
-            date,
-            brokers: BTreeMap::new(),
-            renewed: BTreeMap::new(),
-            shards: BTreeMap::new(),
-        };
+        let mut view = View { date, brokers: BTreeMap::new(), renewed: BTreeMap::new(), shards: BTreeMap::new() };
         let mut unread = Vec::new();
         {
             let mut cache = self.cache.lock();
-            let Cache {
-                brokers, shards, ..
-            } = &mut *cache;
+            let Cache { brokers, shards, .. } = &mut *cache;
             // What is not listed any more is forgotten, so that the cache does not grow.
-            let listed = |name: &String| {
-                objects
-                    .binary_search_by(|object| object.name.cmp(name))
-                    .is_ok()
-            };
+            let listed = |name: &String| objects.binary_search_by(|object| object.name.cmp(name)).is_ok();
             brokers.retain(|name, _| listed(name));
             shards.retain(|name, _| listed(name));
             for object in &objects {
@@ -162,9 +143,7 @@ impl BucketLeases {
                     }
                 }
                 Some(("shards", shard)) => {
-                    if let (Ok(shard), Some((_, Some(lease)))) =
-                        (shard.parse(), cache.shards.get(&object.name))
-                    {
+                    if let (Ok(shard), Some((_, Some(lease)))) = (shard.parse(), cache.shards.get(&object.name)) {
                         view.shards.insert(ShardId(shard), lease.clone());
                     }
                 }
@@ -195,28 +174,16 @@ impl BucketLeases {
     /// Reads these bodies into the cache. One that is gone or unreadable counts as none.
     async fn read_bodies(&self, objects: Vec<Object>) -> Result<(), LeaseError> {
         let read = |object: Object| async move {
-            let read = self
-                .store
-                .read(&object.name, ReadRange::All { limit: MAX_BODY }, None)
-                .await;
+            let read = self.store.read(&object.name, ReadRange::All { limit: MAX_BODY }, None).await;
             match read {
                 Ok(read) => Ok((object.name, read.etag, Some(read.bytes))),
-                Err(error)
-                    if matches!(
-                        error.kind,
-                        StoreErrorKind::NotFound | StoreErrorKind::TooLarge
-                    ) =>
-                {
+                Err(error) if matches!(error.kind, StoreErrorKind::NotFound | StoreErrorKind::TooLarge) => {
                     Ok((object.name, object.etag, None))
                 }
                 Err(error) => Err(error),
             }
         };
-        let bodies: Vec<_> = stream::iter(objects)
-            .map(read)
-            .buffer_unordered(CONCURRENCY)
-            .try_collect()
-            .await?;
+        let bodies: Vec<_> = stream::iter(objects).map(read).buffer_unordered(CONCURRENCY).try_collect().await?;
         let mut cache = self.cache.lock();
         for (name, etag, bytes) in bodies {
             if name.starts_with("leases/brokers/") {
@@ -232,58 +199,34 @@ impl BucketLeases {
 
     /// The live broker that a shard's lease names, unless that is this one.
     fn other_holder(&self, view: &View, shard: ShardId) -> Option<Holder> {
-        let lease = view
-            .shards
-            .get(&shard)
-            .filter(|lease| lease.holder != self.me.identity)?;
+        let lease = view.shards.get(&shard).filter(|lease| lease.holder != self.me.identity)?;
         let remaining = view.remaining(lease.holder, self.ttl)?;
-        Some(Holder {
-            identity: lease.holder,
-            node_id: lease.node_id,
-            address: lease.address.clone(),
-            remaining,
-        })
+        Some(Holder { identity: lease.holder, node_id: lease.node_id, address: lease.address.clone(), remaining })
     }
 
     /// Writes these shards' leases in the name of this broker.
     async fn write_shards(&self, shards: Vec<(ShardId, BrokerInfo)>) -> Result<(), LeaseError> {
         let write = |(shard, info): (ShardId, BrokerInfo)| async move {
             let body = forms::write_shard(&info)?;
-            self.store
-                .overwrite(&Self::shard_name(shard), body.into())
-                .await?;
+            self.store.overwrite(&Self::shard_name(shard), body.into()).await?;
             Ok::<(), LeaseError>(())
         };
-        stream::iter(shards)
-            .map(write)
-            .buffer_unordered(CONCURRENCY)
-            .try_collect()
-            .await
+        stream::iter(shards).map(write).buffer_unordered(CONCURRENCY).try_collect().await
     }
 
     async fn delete_all(&self, names: Vec<String>) -> Result<(), StoreError> {
         let delete = |name: String| async move { self.store.delete(&name).await.map(drop) };
-        stream::iter(names)
-            .map(delete)
-            .buffer_unordered(CONCURRENCY)
-            .try_collect()
-            .await
+        stream::iter(names).map(delete).buffer_unordered(CONCURRENCY).try_collect().await
     }
 
     /// Deletes what brokers left that are long dead. A failure only means that it is tried again.
     async fn forget(&self, view: &View) {
         let long_dead = |renewed: &BucketTime| {
-            view.date.0.saturating_sub(renewed.0)
-                > i64::try_from(FORGET.as_millis()).unwrap_or(i64::MAX)
+            view.date.0.saturating_sub(renewed.0) > i64::try_from(FORGET.as_millis()).unwrap_or(i64::MAX)
         };
-        let dead = view
-            .renewed
-            .iter()
-            .filter(|(_, renewed)| long_dead(renewed))
-            .take(FORGET_LIMIT);
-        let names: Vec<String> = dead
-            .flat_map(|(identity, _)| [Self::broker_name(*identity), Self::live_name(*identity)])
-            .collect();
+        let dead = view.renewed.iter().filter(|(_, renewed)| long_dead(renewed)).take(FORGET_LIMIT);
+        let names: Vec<String> =
+            dead.flat_map(|(identity, _)| [Self::broker_name(*identity), Self::live_name(*identity)]).collect();
         if !names.is_empty()
             && let Err(error) = self.delete_all(names).await
         {
@@ -306,14 +249,10 @@ impl LeaseStore for BucketLeases {
         // What it says of itself comes first: a live broker without it could not be named.
         if !self.cache.lock().published {
             let body = forms::write_broker(&self.me, self.ttl)?;
-            self.store
-                .overwrite(&Self::broker_name(self.me.identity), body.into())
-                .await?;
+            self.store.overwrite(&Self::broker_name(self.me.identity), body.into()).await?;
             self.cache.lock().published = true;
         }
-        self.store
-            .overwrite(&Self::live_name(self.me.identity), forms::LIVE.into())
-            .await?;
+        self.store.overwrite(&Self::live_name(self.me.identity), forms::LIVE.into()).await?;
         Ok(())
     }
 
@@ -323,13 +262,7 @@ impl LeaseStore for BucketLeases {
         let mut registry = Registry::default();
         for (identity, lease) in &view.brokers {
             if let Some(remaining) = view.remaining(*identity, self.ttl) {
-                registry.brokers.insert(
-                    *identity,
-                    LiveBroker {
-                        info: lease.info.clone(),
-                        remaining,
-                    },
-                );
+                registry.brokers.insert(*identity, LiveBroker { info: lease.info.clone(), remaining });
             }
         }
         for (shard, lease) in &view.shards {
@@ -342,18 +275,11 @@ impl LeaseStore for BucketLeases {
 
     async fn acquire(&self, shards: &[ShardId]) -> Result<Vec<Claim>, LeaseError> {
         let view = self.view().await?;
-        let claims: Vec<Claim> = shards
-            .iter()
-            .map(|shard| {
-                self.other_holder(&view, *shard)
-                    .map_or(Claim::Held, Claim::HeldBy)
-            })
-            .collect();
+        let claims: Vec<Claim> =
+            shards.iter().map(|shard| self.other_holder(&view, *shard).map_or(Claim::Held, Claim::HeldBy)).collect();
         let mine_already = |shard: &ShardId| {
             view.shards.get(shard).is_some_and(|lease| {
-                lease.holder == self.me.identity
-                    && lease.node_id == self.me.node_id
-                    && lease.address == self.me.address
+                lease.holder == self.me.identity && lease.node_id == self.me.node_id && lease.address == self.me.address
             })
         };
         let to_write = shards
@@ -366,35 +292,20 @@ impl LeaseStore for BucketLeases {
         Ok(claims)
     }
 
-    async fn release(
-        &self,
-        shards: &[ShardId],
-        successor: Option<BrokerIdentity>,
-    ) -> Result<(), LeaseError> {
+    async fn release(&self, shards: &[ShardId], successor: Option<BrokerIdentity>) -> Result<(), LeaseError> {
         let view = self.view().await?;
-        let mine = shards.iter().filter(|shard| {
-            view.shards
-                .get(shard)
-                .is_some_and(|lease| lease.holder == self.me.identity)
-        });
+        let mine =
+            shards.iter().filter(|shard| view.shards.get(shard).is_some_and(|lease| lease.holder == self.me.identity));
         // A successor that nobody knows is none.
         match successor.and_then(|identity| view.brokers.get(&identity)) {
-            Some(next) => {
-                self.write_shards(mine.map(|shard| (*shard, next.info.clone())).collect())
-                    .await
-            }
-            None => Ok(self
-                .delete_all(mine.map(|shard| Self::shard_name(*shard)).collect())
-                .await?),
+            Some(next) => self.write_shards(mine.map(|shard| (*shard, next.info.clone())).collect()).await,
+            None => Ok(self.delete_all(mine.map(|shard| Self::shard_name(*shard)).collect()).await?),
         }
     }
 
     async fn resign(&self) -> Result<(), LeaseError> {
         let view = self.view().await?;
-        let mine = view
-            .shards
-            .iter()
-            .filter(|(_, lease)| lease.holder == self.me.identity);
+        let mine = view.shards.iter().filter(|(_, lease)| lease.holder == self.me.identity);
         let mut names: Vec<String> = mine.map(|(shard, _)| Self::shard_name(*shard)).collect();
         names.push(Self::live_name(self.me.identity));
         names.push(Self::broker_name(self.me.identity));

@@ -54,26 +54,17 @@ impl DirectoryLock {
     /// Makes the directory if need be and locks it at once, or says who has it. `note` is one line
     /// for the next one who tries: program, process id.
     pub async fn take(disk: &dyn Disk, dir: &Path, note: &str) -> Result<Self, LockError> {
-        let failed = |source| LockError::Io {
-            dir: dir.to_owned(),
-            source,
-        };
+        let failed = |source| LockError::Io { dir: dir.to_owned(), source };
         disk.create_dir_all(dir).await.map_err(failed)?;
         let path = dir.join(LOCK_FILE);
         match disk.lock(&path, note).await {
-            Ok(lock) => Ok(Self {
-                dir: dir.to_owned(),
-                _lock: lock,
-            }),
+            Ok(lock) => Ok(Self { dir: dir.to_owned(), _lock: lock }),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let holder = match disk.lock_note(&path).await {
                     Ok(note) if !note.trim().is_empty() => first_line(&note),
                     _ => "another process".to_owned(),
                 };
-                Err(LockError::Held {
-                    dir: dir.to_owned(),
-                    holder,
-                })
+                Err(LockError::Held { dir: dir.to_owned(), holder })
             }
             Err(error) => Err(failed(error)),
         }
@@ -86,14 +77,7 @@ impl DirectoryLock {
 }
 
 fn first_line(note: &str) -> String {
-    note.trim()
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(NOTE_LIMIT)
-        .collect()
+    note.trim().lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(NOTE_LIMIT).collect()
 }
 
 /// The leases of a directory: all are those of the one broker that has locked it.
@@ -115,11 +99,7 @@ const FOREVER: Duration = Duration::from_secs(86_400);
 impl DirectoryLeases {
     /// For the broker that holds the lock; it is given up with this value.
     pub fn new(lock: DirectoryLock, me: BrokerInfo) -> Self {
-        Self {
-            _lock: lock,
-            me,
-            held: Mutex::default(),
-        }
+        Self { _lock: lock, me, held: Mutex::default() }
     }
 }
 
@@ -142,10 +122,7 @@ impl LeaseStore for DirectoryLeases {
         let held = self.held.lock();
         let mut registry = Registry::default();
         if held.live {
-            let me = LiveBroker {
-                info: self.me.clone(),
-                remaining: FOREVER,
-            };
+            let me = LiveBroker { info: self.me.clone(), remaining: FOREVER };
             registry.brokers.insert(self.me.identity, me);
             registry.shards.clone_from(&held.shards);
         }
@@ -154,17 +131,12 @@ impl LeaseStore for DirectoryLeases {
 
     async fn acquire(&self, shards: &[ShardId]) -> Result<Vec<Claim>, LeaseError> {
         let mut held = self.held.lock();
-        held.shards
-            .extend(shards.iter().map(|shard| (*shard, self.me.identity)));
+        held.shards.extend(shards.iter().map(|shard| (*shard, self.me.identity)));
         Ok(vec![Claim::Held; shards.len()])
     }
 
     /// There is nobody to hand over to: a successor is not looked at.
-    async fn release(
-        &self,
-        shards: &[ShardId],
-        _successor: Option<BrokerIdentity>,
-    ) -> Result<(), LeaseError> {
+    async fn release(&self, shards: &[ShardId], _successor: Option<BrokerIdentity>) -> Result<(), LeaseError> {
         let mut held = self.held.lock();
         for shard in shards {
             held.shards.remove(shard);
@@ -180,14 +152,8 @@ impl LeaseStore for DirectoryLeases {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test says what went wrong by panicking"
-    )]
-    #![allow(
-        clippy::disallowed_methods,
-        reason = "these tests are about the real disk"
-    )]
+    #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+    #![allow(clippy::disallowed_methods, reason = "these tests are about the real disk")]
 
     use highwater_env::real::RealEnv;
 
@@ -199,22 +165,12 @@ mod tests {
         let env = RealEnv::new(tokio::runtime::Handle::current());
         let base = tempfile::tempdir().unwrap();
         let dir = base.path().join("a/b");
-        let lock = DirectoryLock::take(&*env.disk, &dir, "highwater, process 17")
-            .await
-            .unwrap();
+        let lock = DirectoryLock::take(&*env.disk, &dir, "highwater, process 17").await.unwrap();
         assert_eq!(lock.dir(), dir);
-        let refused = DirectoryLock::take(&*env.disk, &dir, "another")
-            .await
-            .err()
-            .unwrap();
-        assert_eq!(
-            refused.to_string(),
-            format!("{} is in use by highwater, process 17", dir.display())
-        );
+        let refused = DirectoryLock::take(&*env.disk, &dir, "another").await.err().unwrap();
+        assert_eq!(refused.to_string(), format!("{} is in use by highwater, process 17", dir.display()));
         drop(lock);
-        DirectoryLock::take(&*env.disk, &dir, "another")
-            .await
-            .unwrap();
+        DirectoryLock::take(&*env.disk, &dir, "another").await.unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -223,37 +179,22 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let file = base.path().join("file");
         std::fs::write(&file, "x").unwrap();
-        let refused = DirectoryLock::take(&*env.disk, &file.join("dir"), "x")
-            .await
-            .err()
-            .unwrap();
-        assert!(
-            refused
-                .to_string()
-                .starts_with(&format!("cannot use {}", file.join("dir").display()))
-        );
+        let refused = DirectoryLock::take(&*env.disk, &file.join("dir"), "x").await.err().unwrap();
+        assert!(refused.to_string().starts_with(&format!("cannot use {}", file.join("dir").display())));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn the_owner_holds_what_it_takes() {
         let env = RealEnv::new(tokio::runtime::Handle::current());
         let base = tempfile::tempdir().unwrap();
-        let lock = DirectoryLock::take(&*env.disk, base.path(), "x")
-            .await
-            .unwrap();
+        let lock = DirectoryLock::take(&*env.disk, base.path(), "x").await.unwrap();
         let leases = DirectoryLeases::new(lock, info(1));
         assert!(leases.registry().await.unwrap().brokers.is_empty());
         leases.renew().await.unwrap();
-        assert_eq!(
-            leases.acquire(&[ShardId(1), ShardId(2)]).await.unwrap(),
-            [Claim::Held, Claim::Held]
-        );
+        assert_eq!(leases.acquire(&[ShardId(1), ShardId(2)]).await.unwrap(), [Claim::Held, Claim::Held]);
         leases.release(&[ShardId(1)], None).await.unwrap();
         let registry = leases.registry().await.unwrap();
-        assert_eq!(
-            registry.shards.into_iter().collect::<Vec<_>>(),
-            [(ShardId(2), info(1).identity)]
-        );
+        assert_eq!(registry.shards.into_iter().collect::<Vec<_>>(), [(ShardId(2), info(1).identity)]);
         assert_eq!(registry.brokers[&info(1).identity].info, info(1));
         leases.resign().await.unwrap();
         assert_eq!(leases.registry().await.unwrap(), Registry::default());

@@ -28,29 +28,12 @@ impl Keeper {
     ///
     /// # Errors
     /// The store's, of the first renewal; later ones are logged and tried again.
-    pub async fn start(
-        env: &Env,
-        leases: Arc<dyn LeaseStore>,
-        progress: Progress,
-    ) -> Result<Self, crate::LeaseError> {
+    pub async fn start(env: &Env, leases: Arc<dyn LeaseStore>, progress: Progress) -> Result<Self, crate::LeaseError> {
         let began = env.now();
         leases.renew().await?;
         let renewed = Arc::new(Mutex::new(Some(began)));
-        let task = env.spawn(
-            "lease",
-            keep(
-                env.clone(),
-                Arc::clone(&leases),
-                progress,
-                Arc::clone(&renewed),
-            ),
-        );
-        Ok(Self {
-            env: env.clone(),
-            leases,
-            renewed,
-            task: Some(task),
-        })
+        let task = env.spawn("lease", keep(env.clone(), Arc::clone(&leases), progress, Arc::clone(&renewed)));
+        Ok(Self { env: env.clone(), leases, renewed, task: Some(task) })
     }
 
     /// Whether this broker's lease is valid, by its own clock and without any allowance: what it
@@ -77,12 +60,7 @@ impl Drop for Keeper {
     }
 }
 
-async fn keep(
-    env: Env,
-    leases: Arc<dyn LeaseStore>,
-    progress: Progress,
-    renewed: Arc<Mutex<Option<Instant>>>,
-) {
+async fn keep(env: Env, leases: Arc<dyn LeaseStore>, progress: Progress, renewed: Arc<Mutex<Option<Instant>>>) {
     let interval = (leases.ttl() / 3).max(Duration::from_millis(1));
     let mut well = true;
     loop {
@@ -108,10 +86,7 @@ async fn keep(
             }
             Err(_) => {
                 well = false;
-                tracing::warn!(
-                    "cannot renew this broker's lease: no answer in {} ms",
-                    interval.as_millis()
-                );
+                tracing::warn!("cannot renew this broker's lease: no answer in {} ms", interval.as_millis());
             }
         }
     }
@@ -119,10 +94,7 @@ async fn keep(
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test says what went wrong by panicking"
-    )]
+    #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -144,9 +116,7 @@ mod tests {
             let well = Arc::clone(&well);
             Arc::new(move || well.load(Ordering::Relaxed))
         };
-        let keeper = Keeper::start(&sim.env, Arc::clone(&leases), progress)
-            .await
-            .unwrap();
+        let keeper = Keeper::start(&sim.env, Arc::clone(&leases), progress).await.unwrap();
         sim.env.sleep(Duration::from_secs(60)).await;
         assert!(keeper.is_live());
         assert_eq!(leases.registry().await.unwrap().brokers.len(), 1);

@@ -21,10 +21,8 @@ pub fn assign(shards: u32, brokers: &[NodeId]) -> Vec<NodeId> {
     let capacity = capacity(shards, count);
     room.values_mut().for_each(|left| *left = capacity);
 
-    let mut pairs: Vec<(u64, u32, NodeId)> = room
-        .keys()
-        .flat_map(|broker| (0..shards).map(|shard| (score(shard, *broker), shard, *broker)))
-        .collect();
+    let mut pairs: Vec<(u64, u32, NodeId)> =
+        room.keys().flat_map(|broker| (0..shards).map(|shard| (score(shard, *broker), shard, *broker))).collect();
     pairs.sort_unstable_by(|a, b| b.cmp(a));
 
     let mut leaders: Vec<Option<NodeId>> = vec![None; shards as usize];
@@ -73,9 +71,7 @@ mod tests {
 
     fn load(leaders: &[NodeId]) -> BTreeMap<NodeId, u32> {
         let mut load = BTreeMap::new();
-        leaders
-            .iter()
-            .for_each(|leader| *load.entry(*leader).or_default() += 1);
+        leaders.iter().for_each(|leader| *load.entry(*leader).or_default() += 1);
         load
     }
 

@@ -35,11 +35,7 @@ pub struct Holder {
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "broker {} at {} ({})",
-            self.node_id, self.address, self.identity
-        )
+        write!(f, "broker {} at {} ({})", self.node_id, self.address, self.identity)
     }
 }
 
@@ -108,11 +104,7 @@ pub trait LeaseStore: Send + Sync + 'static {
 
     /// Gives up those of these shards that this broker holds. With a successor the lease names it
     /// at once, without a moment in which nobody holds the shard.
-    async fn release(
-        &self,
-        shards: &[ShardId],
-        successor: Option<BrokerIdentity>,
-    ) -> Result<(), LeaseError>;
+    async fn release(&self, shards: &[ShardId], successor: Option<BrokerIdentity>) -> Result<(), LeaseError>;
 
     /// Gives up everything and leaves the registry: for a shutdown, so that nobody has to wait.
     async fn resign(&self) -> Result<(), LeaseError>;

@@ -44,10 +44,7 @@ pub async fn acquire_all(
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test says what went wrong by panicking"
-    )]
+    #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
     use std::sync::Arc;
 
@@ -63,47 +60,26 @@ mod tests {
         let sim = SimEnv::auto(1);
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(&sim.env).with_whole_seconds());
         let open = |number| -> Arc<dyn LeaseStore> {
-            Arc::new(BucketLeases::new(
-                Arc::clone(&store),
-                info(number),
-                Duration::from_secs(10),
-            ))
+            Arc::new(BucketLeases::new(Arc::clone(&store), info(number), Duration::from_secs(10)))
         };
         let shards = [ShardId(0), ShardId(1)];
         let (old, new) = (open(1), open(2));
-        let keeper = Keeper::start(&sim.env, Arc::clone(&old), Arc::new(|| true))
-            .await
-            .unwrap();
-        acquire_all(&sim.env, &*old, &shards, |_| {
-            unreachable!("nobody is there")
-        })
-        .await
-        .unwrap();
+        let keeper = Keeper::start(&sim.env, Arc::clone(&old), Arc::new(|| true)).await.unwrap();
+        acquire_all(&sim.env, &*old, &shards, |_| unreachable!("nobody is there")).await.unwrap();
 
-        let of_new = Keeper::start(&sim.env, Arc::clone(&new), Arc::new(|| true))
-            .await
-            .unwrap();
+        let of_new = Keeper::start(&sim.env, Arc::clone(&new), Arc::new(|| true)).await.unwrap();
         let began = sim.env.now();
         let mut told = Vec::new();
         let died = async {
             sim.env.sleep(Duration::from_secs(60)).await;
             keeper.stop().await;
         };
-        let (taken, ()) = futures::join!(
-            acquire_all(&sim.env, &*new, &shards, |holder| told
-                .push(holder.to_string())),
-            died
-        );
+        let (taken, ()) =
+            futures::join!(acquire_all(&sim.env, &*new, &shards, |holder| told.push(holder.to_string())), died);
         taken.unwrap();
-        assert_eq!(
-            told,
-            [format!("broker 1 at broker-1:9092 ({})", info(1).identity)]
-        );
+        assert_eq!(told, [format!("broker 1 at broker-1:9092 ({})", info(1).identity)]);
         let waited = sim.env.now().since(began);
-        assert!(
-            waited > Duration::from_secs(60) && waited < Duration::from_secs(80),
-            "{waited:?}"
-        );
+        assert!(waited > Duration::from_secs(60) && waited < Duration::from_secs(80), "{waited:?}");
         of_new.stop().await;
     }
 }

@@ -38,22 +38,12 @@ impl WalListener for Watcher {
 /// CPU seconds of this process, all threads, user and system.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .expect("a name in brackets")
-        .split_whitespace()
-        .collect();
-    fields[11..13]
-        .iter()
-        .map(|ticks| ticks.parse::<f64>().expect("ticks") / TICKS)
-        .sum()
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("a name in brackets").split_whitespace().collect();
+    fields[11..13].iter().map(|ticks| ticks.parse::<f64>().expect("ticks") / TICKS).sum()
 }
 
 fn batch() -> StoredBatch {
-    let body: Vec<u8> = (0..BATCH_BYTES - HEADER_BYTES)
-        .map(|at| ((at * at) >> 3) as u8)
-        .collect();
+    let body: Vec<u8> = (0..BATCH_BYTES - HEADER_BYTES).map(|at| ((at * at) >> 3) as u8).collect();
     let header = BatchHeader {
         base_offset: 0,
         length: 0,
@@ -72,29 +62,16 @@ fn batch() -> StoredBatch {
 }
 
 /// One line of figures: `sync_bytes` are appended, waited for, released; `total_bytes` in all.
-async fn measure(
-    wal: &Wal,
-    synced: &mut watch::Receiver<u64>,
-    sync_bytes: usize,
-    total_bytes: usize,
-) {
+async fn measure(wal: &Wal, synced: &mut watch::Receiver<u64>, sync_bytes: usize, total_bytes: usize) {
     let batch = batch();
-    let tp = TopicPartition {
-        topic: TopicId::from_bytes([1; 16]),
-        partition: 0,
-    };
+    let tp = TopicPartition { topic: TopicId::from_bytes([1; 16]), partition: 0 };
     let mut times = Vec::new();
     let (start, cpu) = (Instant::now(), cpu_seconds());
     for _ in 0..total_bytes / sync_bytes {
         let began = Instant::now();
         let mut last = WalSeq(0);
         for _ in 0..sync_bytes / BATCH_BYTES {
-            let frame = Frame {
-                shard: SHARD,
-                epoch: Epoch(1),
-                tp,
-                batch: &batch,
-            };
+            let frame = Frame { shard: SHARD, epoch: Epoch(1), tp, batch: &batch };
             last = loop {
                 match wal.append(frame) {
                     Ok(seq) => break seq,
@@ -106,23 +83,13 @@ async fn measure(
                 }
             };
         }
-        synced
-            .wait_for(|seq| *seq >= last.0)
-            .await
-            .expect("the log lives");
+        synced.wait_for(|seq| *seq >= last.0).await.expect("the log lives");
         times.push(began.elapsed());
         wal.release(SHARD, last);
     }
     let (elapsed, cpu) = (start.elapsed(), cpu_seconds() - cpu);
     times.sort_unstable();
-    let at = |part: usize| {
-        times
-            .get(times.len() * part / 100)
-            .copied()
-            .unwrap_or(Duration::ZERO)
-            .as_secs_f64()
-            * 1e3
-    };
+    let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or(Duration::ZERO).as_secs_f64() * 1e3;
     let gib = total_bytes as f64 / f64::from(1 << 30);
     println!(
         "{:>5} KiB a round: {:5.2} CPU s/GiB, p50 {:5.2} ms, p99 {:5.2} ms, {:6.0} MiB/s",
@@ -136,29 +103,14 @@ async fn measure(
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let dir = arguments.next().map_or_else(
-        || std::env::temp_dir().join("highwater-wal-bench"),
-        PathBuf::from,
-    );
-    let mib: usize = arguments
-        .next()
-        .map_or(512, |mib| mib.parse().expect("a number of MiB"));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let dir = arguments.next().map_or_else(|| std::env::temp_dir().join("highwater-wal-bench"), PathBuf::from);
+    let mib: usize = arguments.next().map_or(512, |mib| mib.parse().expect("a number of MiB"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let env = RealEnv::new(tokio::runtime::Handle::current());
-        let options = WalOptions {
-            dir: dir.clone(),
-            file_bytes: 64 << 20,
-            max_bytes: 1 << 30,
-            buffer_bytes: 16 << 20,
-        };
+        let options = WalOptions { dir: dir.clone(), file_bytes: 64 << 20, max_bytes: 1 << 30, buffer_bytes: 16 << 20 };
         let (sender, mut synced) = watch::channel(0);
-        let (wal, mut recovered) = Wal::open(env, options, Arc::new(Watcher(sender)))
-            .await
-            .expect("opens");
+        let (wal, mut recovered) = Wal::open(env, options, Arc::new(Watcher(sender))).await.expect("opens");
         while let Some(frame) = recovered.next().await.expect("replays") {
             wal.release(SHARD, frame.seq);
         }

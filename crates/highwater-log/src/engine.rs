@@ -106,8 +106,7 @@ impl Engine {
             flush_bytes: options.flush_bytes,
             tail_bytes: options.tail_max_bytes / count as usize,
             reserve: recover::OFFSET_RESERVE,
-            producer_expiration_ms: i64::try_from(options.producer_expiration.as_millis())
-                .unwrap_or(i64::MAX),
+            producer_expiration_ms: i64::try_from(options.producer_expiration.as_millis()).unwrap_or(i64::MAX),
         };
         let new = |id| Arc::new(Shard::new(ShardId(id), Arc::clone(&room), limits));
         let shards: Arc<Vec<Arc<Shard>>> = Arc::new((0..count).map(new).collect());
@@ -137,15 +136,11 @@ impl Engine {
         for shard in shared.shards.iter() {
             let taken = recover::take_over(&shared, shard.id)
                 .await
-                .map_err(|source| StartError::Recover {
-                    shard: shard.id,
-                    source,
-                })?;
+                .map_err(|source| StartError::Recover { shard: shard.id, source })?;
             leading.push(leader::start(&shared, shard, taken, drain.clone()));
         }
         replay::replay(&shared, &leading, recovered).await?;
-        let spawn =
-            |leading: Leading| leader::supervise(Arc::clone(&shared), leading, drain.clone());
+        let spawn = |leading: Leading| leader::supervise(Arc::clone(&shared), leading, drain.clone());
         let leaders = leading
             .into_iter()
             .map(|leading| {
@@ -154,19 +149,12 @@ impl Engine {
             })
             .collect();
         let following = follow_metadata(&shared);
-        Ok(Self {
-            shared,
-            draining,
-            leaders,
-            following,
-        })
+        Ok(Self { shared, draining, leaders, following })
     }
 
     /// The handle for the layers above.
     pub fn log(&self) -> Log {
-        Log {
-            shared: Arc::clone(&self.shared),
-        }
+        Log { shared: Arc::clone(&self.shared) }
     }
 
     /// Flushes everything, publishes the manifests, closes the write-ahead log. Appends that come
@@ -192,11 +180,7 @@ impl Log {
         let topic = state.topic_by_id(tp.topic).ok_or(PartitionError::Unknown)?;
         let index = usize::try_from(tp.partition).map_err(|_| PartitionError::Unknown)?;
         let shard = *topic.partitions.get(index).ok_or(PartitionError::Unknown)?;
-        let shard = self
-            .shared
-            .shards
-            .get(shard.0 as usize)
-            .ok_or(PartitionError::NotLeader)?;
+        let shard = self.shared.shards.get(shard.0 as usize).ok_or(PartitionError::NotLeader)?;
         let mut live = shard.live.lock();
         let epoch = live.epoch.ok_or(PartitionError::NotLeader)?;
         let slot = match live.slots.get(&tp) {
@@ -210,13 +194,7 @@ impl Log {
             )),
         };
         drop(live);
-        Ok(Partition {
-            shared: Arc::clone(&self.shared),
-            shard: Arc::clone(shard),
-            slot,
-            epoch,
-            tp,
-        })
+        Ok(Partition { shared: Arc::clone(&self.shared), shard: Arc::clone(shard), slot, epoch, tp })
     }
 
     /// Waits until an append that met [`crate::AppendError::Backpressure`] may be tried again. It
@@ -229,10 +207,7 @@ impl Log {
 
     /// Whether every shard of this broker is led and serving.
     pub fn is_ready(&self) -> bool {
-        self.shared
-            .shards
-            .iter()
-            .all(|shard| shard.live.lock().epoch.is_some())
+        self.shared.shards.iter().all(|shard| shard.live.lock().epoch.is_some())
     }
 
     /// Kafka's leader epoch of a shard's partitions, while this broker leads it.
@@ -255,15 +230,9 @@ impl Shared {
     }
 
     /// Partitions that the metadata gives to a shard, with their topics' settings.
-    pub(crate) fn partitions_of(
-        &self,
-        shard: ShardId,
-    ) -> Vec<(TopicPartition, Arc<TopicSettings>)> {
+    pub(crate) fn partitions_of(&self, shard: ShardId) -> Vec<(TopicPartition, Arc<TopicSettings>)> {
         let state = self.meta.state();
-        state
-            .partitions_of(shard)
-            .map(|(tp, topic)| (tp, Arc::clone(&topic.settings)))
-            .collect()
+        state.partitions_of(shard).map(|(tp, topic)| (tp, Arc::clone(&topic.settings))).collect()
     }
 }
 
@@ -278,11 +247,7 @@ fn follow_metadata(shared: &Arc<Shared>) -> TaskHandle {
             for shard in shared.shards.iter() {
                 let gone = {
                     let mut live = shard.live.lock();
-                    live.refresh(|topic: TopicId| {
-                        state
-                            .topic_by_id(topic)
-                            .map(|topic| Arc::clone(&topic.settings))
-                    })
+                    live.refresh(|topic: TopicId| state.topic_by_id(topic).map(|topic| Arc::clone(&topic.settings)))
                 };
                 for slot in gone {
                     let (tp, effects) = shard.live.lock().delete(slot);

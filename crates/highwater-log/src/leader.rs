@@ -36,38 +36,18 @@ impl Leading {
 }
 
 /// Puts a taken shard into memory and starts its tasks.
-pub fn start(
-    shared: &Arc<Shared>,
-    shard: &Arc<Shard>,
-    taken: TakenShard,
-    draining: watch::Receiver<bool>,
-) -> Leading {
-    let TakenShard {
-        epoch,
-        since,
-        manifest,
-        segments,
-        edits,
-        snapshots,
-    } = taken;
+pub fn start(shared: &Arc<Shared>, shard: &Arc<Shard>, taken: TakenShard, draining: watch::Receiver<bool>) -> Leading {
+    let TakenShard { epoch, since, manifest, segments, edits, snapshots } = taken;
     let partitions = shared.partitions_of(shard.id);
     {
         let mut live = shard.live.lock();
         for (tp, settings) in partitions {
             let record = manifest.partitions.get(&tp);
-            let (log_start, log_end) =
-                record.map_or((0, 0), |record| (record.log_start, record.log_end));
-            let producers = record
-                .map(|record| record.producers.clone())
-                .unwrap_or_default();
-            live.add(PartitionLive::new(
-                tp, settings, log_start, log_end, producers,
-            ));
+            let (log_start, log_end) = record.map_or((0, 0), |record| (record.log_start, record.log_end));
+            let producers = record.map(|record| record.producers.clone()).unwrap_or_default();
+            live.add(PartitionLive::new(tp, settings, log_start, log_end, producers));
         }
-        let gone = manifest
-            .partitions
-            .keys()
-            .filter(|tp| !live.slots.contains_key(tp));
+        let gone = manifest.partitions.keys().filter(|tp| !live.slots.contains_key(tp));
         shard.removed.lock().extend(gone);
     }
     *shard.committed.write() = manifest;
@@ -99,22 +79,12 @@ pub fn start(
         committer: to_committer,
     };
     let flusher = shared.env.spawn("flusher", flusher.run());
-    Leading {
-        shard: Arc::clone(shard),
-        epoch,
-        since,
-        ended,
-        flusher,
-    }
+    Leading { shard: Arc::clone(shard), epoch, since, ended, flusher }
 }
 
 /// Stays with a shard until the engine drains: when leadership is lost, steps down and, after a
 /// while, takes over again; when the chain is broken, stops it for a person to look.
-pub fn supervise(
-    shared: Arc<Shared>,
-    leading: Leading,
-    draining: watch::Receiver<bool>,
-) -> TaskHandle {
+pub fn supervise(shared: Arc<Shared>, leading: Leading, draining: watch::Receiver<bool>) -> TaskHandle {
     let env = shared.env.clone();
     env.spawn("leader", async move {
         let mut leading = leading;
@@ -163,13 +133,7 @@ async fn step_down(shared: &Shared, shard: &Arc<Shard>, epoch: Epoch) {
     effects.run();
     shard.room.release(open);
     let Some(last) = last else { return };
-    let frame = |(tp, batch)| RecoveredFrame {
-        seq: WalSeq(0),
-        shard: shard.id,
-        epoch,
-        tp,
-        batch,
-    };
+    let frame = |(tp, batch)| RecoveredFrame { seq: WalSeq(0), shard: shard.id, epoch, tp, batch };
     let frames: Vec<RecoveredFrame> = tail.into_iter().map(frame).collect();
     if !frames.is_empty() {
         match shared.wal.set_aside(shard.id, epoch, &frames).await {
@@ -188,11 +152,7 @@ async fn step_down(shared: &Shared, shard: &Arc<Shard>, epoch: Epoch) {
 }
 
 /// Takes the shard over again, unless the engine drains first.
-async fn come_back(
-    shared: &Arc<Shared>,
-    shard: &Arc<Shard>,
-    draining: &watch::Receiver<bool>,
-) -> Option<Leading> {
+async fn come_back(shared: &Arc<Shared>, shard: &Arc<Shard>, draining: &watch::Receiver<bool>) -> Option<Leading> {
     loop {
         shared.env.sleep(RETRY_AFTER).await;
         if *draining.borrow() {

@@ -23,8 +23,8 @@ pub mod waiter;
 pub mod wal;
 
 pub use api::{
-    Acks, AppendError, Appended, EpochEnd, FoundOffset, Isolation, Marks, OffsetQuery, Origin,
-    PartitionError, ReadError, ReadOutcome, ReadRequest,
+    Acks, AppendError, Appended, EpochEnd, FoundOffset, Isolation, Marks, OffsetQuery, Origin, PartitionError,
+    ReadError, ReadOutcome, ReadRequest,
 };
 pub use engine::{Engine, Log};
 pub use options::EngineOptions;

@@ -7,14 +7,14 @@ use highwater_batch::{Expansion, Records, StoredBatch};
 use highwater_types::{Epoch, Offset, TopicPartition};
 
 use crate::api::{
-    Acks, AppendError, EpochEnd, FoundOffset, Isolation, Marks, OffsetQuery, Origin, ReadError,
-    ReadOutcome, ReadRequest,
+    Acks, AppendError, EpochEnd, FoundOffset, Isolation, Marks, OffsetQuery, Origin, ReadError, ReadOutcome,
+    ReadRequest,
 };
 use crate::engine::Shared;
 use crate::manifest::Located;
 use crate::shard::Shard;
 use crate::shard::admit;
-use crate::shard::live::Slot;
+use crate::shard::live::{Append, Slot};
 use crate::ticket::AppendTicket;
 use crate::waiter::Waiter;
 
@@ -79,27 +79,23 @@ impl Partition {
             self.shard.room.release(bytes);
             return Err(AppendError::NotLeader);
         }
-        let wal = Some(&self.shared.wal);
-        let sequenced =
-            match live.append(self.shard.id, self.slot, batch, wal, now, now_ms, wants_ack) {
-                Ok(sequenced) => sequenced,
-                Err(error) => {
-                    if error == AppendError::Backpressure {
-                        // The log or the offset reserve is used up: only a flush gives room again.
-                        live.ack_waits |= live.open_since.is_some();
-                        self.shard.flush.notify_one();
-                    }
-                    drop(live);
-                    self.shard.room.release(bytes);
-                    return Err(error);
+        let append = Append { slot: self.slot, batch, now, now_ms, wants_ack };
+        let sequenced = match live.append(self.shard.id, append, &self.shared.wal) {
+            Ok(sequenced) => sequenced,
+            Err(error) => {
+                if error == AppendError::Backpressure {
+                    // The log or the offset reserve is used up: only a flush gives room again.
+                    live.ack_waits |= live.open_since.is_some();
+                    self.shard.flush.notify_one();
                 }
-            };
+                drop(live);
+                self.shard.room.release(bytes);
+                return Err(error);
+            }
+        };
         let (ticket, effects) = if wants_ack {
             let (sender, ticket) = AppendTicket::waiting();
-            (
-                ticket,
-                Some(live.await_durable(self.slot, sequenced.end, sequenced.outcome, sender)),
-            )
+            (ticket, Some(live.await_durable(self.slot, sequenced.end, sequenced.outcome, sender)))
         } else {
             (AppendTicket::ready(sequenced.outcome), None)
         };
@@ -144,23 +140,9 @@ impl Partition {
             Plan::Bucket(extent, marks) => {
                 let block = self.block(&extent).await?;
                 let end = marks.readable_end(request.isolation);
-                let bytes = block.slice(
-                    request.offset,
-                    end,
-                    request.max_bytes,
-                    request.at_least_one_batch,
-                );
-                let (chunks, len) = if bytes.is_empty() {
-                    (Vec::new(), 0)
-                } else {
-                    (vec![bytes.clone()], bytes.len())
-                };
-                Ok(ReadOutcome {
-                    chunks,
-                    bytes: len,
-                    marks,
-                    aborted: Vec::new(),
-                })
+                let bytes = block.slice(request.offset, end, request.max_bytes, request.at_least_one_batch);
+                let (chunks, len) = if bytes.is_empty() { (Vec::new(), 0) } else { (vec![bytes.clone()], bytes.len()) };
+                Ok(ReadOutcome { chunks, bytes: len, marks, aborted: Vec::new() })
             }
         }
     }
@@ -181,47 +163,24 @@ impl Partition {
             return Err(ReadError::OutOfRange(marks));
         }
         let end = marks.readable_end(request.isolation);
-        if request.offset < end
-            && partition
-                .tail_start()
-                .is_none_or(|start| request.offset < start)
-        {
+        if request.offset < end && partition.tail_start().is_none_or(|start| request.offset < start) {
             let committed = self.shard.committed.read();
             // Memory may hold the extent's end already; it is read from the bucket all the same.
-            let extent = committed
-                .partitions
-                .get(&self.tp)
-                .and_then(|record| record.extent_at(request.offset));
+            let extent = committed.partitions.get(&self.tp).and_then(|record| record.extent_at(request.offset));
             if let Some(extent) = extent.filter(|extent| extent.first_offset < end) {
                 return Ok(Plan::Bucket(Box::new(extent.clone()), marks));
             }
         }
-        let (chunks, bytes) = partition.read_tail(
-            request.offset,
-            end,
-            request.max_bytes,
-            request.at_least_one_batch,
-        );
-        Ok(Plan::Tail(ReadOutcome {
-            chunks,
-            bytes,
-            marks,
-            aborted: Vec::new(),
-        }))
+        let (chunks, bytes) = partition.read_tail(request.offset, end, request.max_bytes, request.at_least_one_batch);
+        Ok(Plan::Tail(ReadOutcome { chunks, bytes, marks, aborted: Vec::new() }))
     }
 
     async fn block(&self, extent: &Located) -> Result<Arc<crate::read::block::Block>, ReadError> {
-        let name = self
-            .shared
-            .segment_name(self.shard.id, extent.segment.number);
-        self.shared
-            .blocks
-            .get(self.shard.id, &name, extent)
-            .await
-            .map_err(|error| {
-                tracing::error!(partition = %self.tp, %error, "a segment could not be read");
-                ReadError::Storage(error.to_string())
-            })
+        let name = self.shared.segment_name(self.shard.id, extent.segment.number);
+        self.shared.blocks.get(self.shard.id, &name, extent).await.map_err(|error| {
+            tracing::error!(partition = %self.tp, %error, "a segment could not be read");
+            ReadError::Storage(error.to_string())
+        })
     }
 
     /// Finds an offset by position or time. `None` if no record is at or after the time.
@@ -243,104 +202,64 @@ impl Partition {
     }
 
     fn at(&self, offset: Offset, timestamp_ms: i64) -> FoundOffset {
-        let known = self
-            .shard
-            .committed
-            .read()
-            .partitions
-            .get(&self.tp)
-            .map_or(-1, |record| record.epoch_at(offset));
-        let leader_epoch = if known < 0 {
-            self.epoch.as_leader_epoch()
-        } else {
-            known
-        };
-        FoundOffset {
-            offset,
-            timestamp_ms,
-            leader_epoch,
-        }
+        let known = self.shard.committed.read().partitions.get(&self.tp).map_or(-1, |record| record.epoch_at(offset));
+        let leader_epoch = if known < 0 { self.epoch.as_leader_epoch() } else { known };
+        FoundOffset { offset, timestamp_ms, leader_epoch }
     }
 
     /// The greatest timestamp below `end`, by batches.
     fn max_timestamp(&self, end: Offset) -> Option<i64> {
         let live = self.shard.live.lock();
-        let tail = live
-            .partition(self.slot)?
-            .tail
-            .iter()
-            .filter(|batch| batch.last_offset < end);
+        let tail = live.partition(self.slot)?.tail.iter().filter(|batch| batch.last_offset < end);
         let in_memory = tail.map(|batch| batch.max_timestamp_ms).max();
         let committed = self.shard.committed.read();
-        let extents = committed
-            .partitions
-            .get(&self.tp)
-            .map_or(&[][..], |record| &record.extents);
+        let extents = committed.partitions.get(&self.tp).map_or(&[][..], |record| &record.extents);
         in_memory.max(extents.iter().map(|extent| extent.max_timestamp_ms).max())
     }
 
     /// The first record with a timestamp at or after `timestamp_ms`, below the high watermark.
-    async fn first_at(
-        &self,
-        timestamp_ms: i64,
-        marks: Marks,
-    ) -> Result<Option<FoundOffset>, ReadError> {
+    async fn first_at(&self, timestamp_ms: i64, marks: Marks) -> Result<Option<FoundOffset>, ReadError> {
         let extents: Vec<Located> = {
             let committed = self.shard.committed.read();
-            let extents = committed
-                .partitions
-                .get(&self.tp)
-                .map_or(&[][..], |record| &record.extents);
-            let late = |extent: &&Located| {
-                extent.max_timestamp_ms >= timestamp_ms && extent.last_offset >= marks.log_start
-            };
+            let extents = committed.partitions.get(&self.tp).map_or(&[][..], |record| &record.extents);
+            let late =
+                |extent: &&Located| extent.max_timestamp_ms >= timestamp_ms && extent.last_offset >= marks.log_start;
             extents.iter().find(late).cloned().into_iter().collect()
         };
         for extent in &extents {
             let block = self.block(extent).await?;
-            if let Some(found) = block
-                .batch_at_timestamp(timestamp_ms)
-                .and_then(|b| record_at(&b, timestamp_ms))
-            {
+            if let Some(found) = block.batch_at_timestamp(timestamp_ms).and_then(|b| record_at(&b, timestamp_ms)) {
                 return Ok(Some(self.at(found.0, found.1)));
             }
         }
         let batch = {
             let live = self.shard.live.lock();
             let partition = live.partition(self.slot).ok_or(ReadError::NotLeader)?;
-            let found = partition.tail.iter().find(|batch| {
-                batch.max_timestamp_ms >= timestamp_ms && batch.last_offset < marks.high_watermark
-            });
+            let found = partition
+                .tail
+                .iter()
+                .find(|batch| batch.max_timestamp_ms >= timestamp_ms && batch.last_offset < marks.high_watermark);
             found.map(|batch| batch.stored.clone())
         };
-        Ok(batch
-            .and_then(|batch| record_in(&batch, timestamp_ms))
-            .map(|(offset, time)| self.at(offset, time)))
+        Ok(batch.and_then(|batch| record_in(&batch, timestamp_ms)).map(|(offset, time)| self.at(offset, time)))
     }
 
     /// Where an epoch ends (KIP-101): for the largest known epoch that is not above `epoch`.
     pub fn epoch_end(&self, epoch: i32) -> Result<Option<EpochEnd>, ReadError> {
         let marks = self.marks()?;
         let committed = self.shard.committed.read();
-        let epochs = committed
-            .partitions
-            .get(&self.tp)
-            .map_or(&[][..], |record| &record.epochs);
+        let epochs = committed.partitions.get(&self.tp).map_or(&[][..], |record| &record.epochs);
         let after = epochs.partition_point(|(known, _)| *known <= epoch);
         if epoch >= marks.leader_epoch {
-            return Ok((epoch == marks.leader_epoch).then_some(EpochEnd {
-                epoch: self.epoch,
-                end_offset: marks.log_end,
-            }));
+            return Ok(
+                (epoch == marks.leader_epoch).then_some(EpochEnd { epoch: self.epoch, end_offset: marks.log_end })
+            );
         }
         let Some((found, _)) = after.checked_sub(1).and_then(|at| epochs.get(at)) else {
             return Ok(None);
         };
         let end_offset = epochs.get(after).map_or(marks.log_end, |(_, first)| *first);
-        Ok(Some(EpochEnd {
-            epoch: Epoch(found.cast_unsigned()),
-            end_offset,
-        }))
+        Ok(Some(EpochEnd { epoch: Epoch(found.cast_unsigned()), end_offset }))
     }
 
     /// End of what this isolation sees.
@@ -357,7 +276,5 @@ fn record_at(batch: &Bytes, timestamp_ms: i64) -> Option<(Offset, i64)> {
 fn record_in(batch: &StoredBatch, timestamp_ms: i64) -> Option<(Offset, i64)> {
     let records = Records::open(batch, Expansion::default()).ok()?;
     let mut records = records.filter_map(Result::ok);
-    records
-        .find(|record| record.timestamp >= timestamp_ms)
-        .map(|record| (record.offset, record.timestamp))
+    records.find(|record| record.timestamp >= timestamp_ms).map(|record| (record.offset, record.timestamp))
 }

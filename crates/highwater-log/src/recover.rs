@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use highwater_format::segment::{Footer, Tail};
 use highwater_journal::{
-    Claim, EntryRef, Journal, JournalOptions, Loaded, SnapshotJournal, TakeOverError, TakenOver,
-    TrimPoint, TrimSource, WriteError, Writer,
+    Claim, EntryRef, Journal, JournalOptions, Loaded, SnapshotJournal, TakeOverError, TakenOver, TrimPoint, TrimSource,
+    WriteError, Writer,
 };
 use highwater_store::{Body, BucketTime, ReadRange, StoreError, StoreErrorKind};
 use highwater_types::{Epoch, Offset, ShardId};
@@ -101,14 +101,9 @@ impl FenceNote {
         let cut = |_| RecoverError::Corrupt("a fence's note is cut short".into());
         let version = bytes.try_get_u16_le().map_err(cut)?;
         if version != 1 {
-            return Err(RecoverError::Corrupt(format!(
-                "a fence's note has version {version}: upgrade the broker"
-            )));
+            return Err(RecoverError::Corrupt(format!("a fence's note has version {version}: upgrade the broker")));
         }
-        Ok(Self {
-            identity: bytes.try_get_u128_le().map_err(cut)?,
-            reserve: bytes.try_get_i64_le().map_err(cut)?,
-        })
+        Ok(Self { identity: bytes.try_get_u128_le().map_err(cut)?, reserve: bytes.try_get_i64_le().map_err(cut)? })
     }
 }
 
@@ -128,11 +123,7 @@ struct ManifestTrims(SnapshotJournal);
 impl TrimSource for ManifestTrims {
     async fn newest(&self) -> Result<(TrimPoint, BucketTime), StoreError> {
         let broken = |detail: String| StoreError::new(StoreErrorKind::Invalid, "manifest", detail);
-        let loaded = self
-            .0
-            .load()
-            .await
-            .map_err(|error| broken(error.to_string()))?;
+        let loaded = self.0.load().await.map_err(|error| broken(error.to_string()))?;
         let date = loaded.date;
         let manifest = replay(loaded).map_err(|error| broken(error.to_string()))?;
         Ok((manifest.trim, date))
@@ -143,20 +134,13 @@ impl TrimSource for ManifestTrims {
 fn replay(loaded: Loaded) -> Result<Manifest, RecoverError> {
     let corrupt = |what: String| RecoverError::Corrupt(what);
     let mut manifest = match loaded.snapshot {
-        Some(snapshot) => codec::decode_snapshot(&snapshot.bytes).map_err(|error| {
-            corrupt(format!(
-                "manifest snapshot at {}: {error}",
-                snapshot.point.number
-            ))
-        })?,
+        Some(snapshot) => codec::decode_snapshot(&snapshot.bytes)
+            .map_err(|error| corrupt(format!("manifest snapshot at {}: {error}", snapshot.point.number)))?,
         None => Manifest::default(),
     };
     for (entry, bytes) in &loaded.edits {
-        let edit = codec::decode_edit(bytes)
-            .map_err(|error| corrupt(format!("{}: {error}", entry.name)))?;
-        manifest
-            .apply(&edit)
-            .map_err(|error| corrupt(format!("{}: {error}", entry.name)))?;
+        let edit = codec::decode_edit(bytes).map_err(|error| corrupt(format!("{}: {error}", entry.name)))?;
+        manifest.apply(&edit).map_err(|error| corrupt(format!("{}: {error}", entry.name)))?;
     }
     Ok(manifest)
 }
@@ -170,19 +154,10 @@ pub async fn take_over(shared: &Shared, shard: ShardId) -> Result<TakenShard, Re
         gc_grace: shared.options.gc_grace,
         hedge: shared.options.paced,
     };
-    let note = FenceNote {
-        identity: shared.options.identity,
-        reserve: OFFSET_RESERVE,
-    }
-    .encode();
+    let note = FenceNote { identity: shared.options.identity, reserve: OFFSET_RESERVE }.encode();
     let new_snapshots = || {
         let (env, store) = (shared.env.clone(), Arc::clone(&shared.store));
-        SnapshotJournal::new(
-            env,
-            store,
-            shared.incarnation,
-            options(manifest_prefix(shard)),
-        )
+        SnapshotJournal::new(env, store, shared.incarnation, options(manifest_prefix(shard)))
     };
     let snapshots = new_snapshots();
     let journal = Journal::new(
@@ -205,9 +180,7 @@ pub async fn take_over(shared: &Shared, shard: ShardId) -> Result<TakenShard, Re
     let mut manifest = replay(loaded)?;
     let found = read_chain(shared, &manifest, &data.chain).await?;
     for record in &found {
-        manifest
-            .apply_segment(record)
-            .map_err(|error| RecoverError::Corrupt(error.to_string()))?;
+        manifest.apply_segment(record).map_err(|error| RecoverError::Corrupt(error.to_string()))?;
     }
     // A topic that is missing after this was deleted: ids never come back, creation precedes use.
     shared.meta.refresh().await?;
@@ -221,26 +194,14 @@ pub async fn take_over(shared: &Shared, shard: ShardId) -> Result<TakenShard, Re
         removed: Vec::new(),
         starts,
     };
-    manifest
-        .apply_marks(&edit)
-        .map_err(|error| RecoverError::Corrupt(error.to_string()))?;
+    manifest.apply_marks(&edit).map_err(|error| RecoverError::Corrupt(error.to_string()))?;
     let edits = fenced.taken.writer;
     let bytes = codec::encode_edit(&edit);
     let crc = crc32c::crc32c(&bytes);
     // Durable before anything is sequenced: the gap that it may name must never be forgotten.
-    let committed = edits
-        .append(Body::from(bytes), Some(crc), Bytes::new())
-        .await?
-        .await?;
+    let committed = edits.append(Body::from(bytes), Some(crc), Bytes::new()).await?.await?;
     data.writer.prove(committed.date);
-    Ok(TakenShard {
-        epoch,
-        since: lineage.since,
-        manifest,
-        segments: data.writer,
-        edits,
-        snapshots,
-    })
+    Ok(TakenShard { epoch, since: lineage.since, manifest, segments: data.writer, edits, snapshots })
 }
 
 /// What the segments behind the manifest's trim point hold, from their footers.
@@ -252,8 +213,7 @@ async fn read_chain(
     let mut records = Vec::with_capacity(chain.len());
     // The manifest may have moved on between the walk and its fence.
     let news = |entry: &&EntryRef| {
-        entry.number >= manifest.trim.number
-            && manifest.last_segment.is_none_or(|last| entry.number > last)
+        entry.number >= manifest.trim.number && manifest.last_segment.is_none_or(|last| entry.number > last)
     };
     for entry in chain.iter().filter(news) {
         let footer = read_footer(shared, entry).await?;
@@ -272,22 +232,14 @@ async fn read_chain(
 async fn read_footer(shared: &Shared, entry: &EntryRef) -> Result<Footer, RecoverError> {
     let mut bytes = FOOTER_GUESS_BYTES.min(entry.size);
     loop {
-        let tail = shared
-            .store
-            .read(&entry.name, ReadRange::Suffix(bytes), Some(&entry.etag))
-            .await?;
+        let tail = shared.store.read(&entry.name, ReadRange::Suffix(bytes), Some(&entry.etag)).await?;
         match Footer::from_tail(&tail.bytes) {
             Ok(Tail::Whole(footer)) => return Ok(footer),
-            Ok(Tail::NeedMore { bytes: needed })
-                if needed as u64 > bytes && needed as u64 <= entry.size =>
-            {
+            Ok(Tail::NeedMore { bytes: needed }) if needed as u64 > bytes && needed as u64 <= entry.size => {
                 bytes = needed as u64;
             }
             Ok(Tail::NeedMore { .. }) => {
-                return Err(RecoverError::Corrupt(format!(
-                    "{}: the footer is longer than the object",
-                    entry.name
-                )));
+                return Err(RecoverError::Corrupt(format!("{}: the footer is longer than the object", entry.name)));
             }
             Err(error) => return Err(RecoverError::Corrupt(format!("{}: {error}", entry.name))),
         }
@@ -306,11 +258,7 @@ impl Lineage {
         let mut owner = manifest.owner;
         let mut since = manifest.since;
         let mut reserve = OFFSET_RESERVE;
-        for fence in data
-            .fences
-            .iter()
-            .filter(|fence| fence.number >= manifest.trim.number)
-        {
+        for fence in data.fences.iter().filter(|fence| fence.number >= manifest.trim.number) {
             let note = FenceNote::decode(&fence.attributes)?;
             reserve = note.reserve;
             if note.identity != owner {
@@ -331,20 +279,10 @@ impl Lineage {
         if self.reserve == 0 {
             return Vec::new();
         }
-        let end = |tp| {
-            manifest
-                .partitions
-                .get(&tp)
-                .map_or(0, |partition| partition.log_end)
-        };
+        let end = |tp| manifest.partitions.get(&tp).map_or(0, |partition| partition.log_end);
         let partitions = shared.partitions_of(shard).into_iter();
         let local = partitions.filter(|(_, settings)| settings.durability.uses_wal());
-        local
-            .map(|(tp, _)| Start {
-                tp,
-                next_offset: Offset::saturating_add(end(tp), self.reserve),
-            })
-            .collect()
+        local.map(|(tp, _)| Start { tp, next_offset: Offset::saturating_add(end(tp), self.reserve) }).collect()
     }
 }
 
@@ -355,10 +293,7 @@ mod tests {
 
     #[test]
     fn a_fence_note_reads_back_and_refuses_the_rest() {
-        let note = FenceNote {
-            identity: 7 << 100,
-            reserve: 5,
-        };
+        let note = FenceNote { identity: 7 << 100, reserve: 5 };
         assert_eq!(FenceNote::decode(&note.encode()).unwrap(), note);
         assert!(FenceNote::decode(&note.encode()[..10]).is_err());
         assert!(FenceNote::decode(&[2, 0, 0]).is_err());

@@ -37,16 +37,9 @@ struct Counts {
 }
 
 /// Reads the log from its oldest file on. The shards are led, but not open yet.
-pub async fn replay(
-    shared: &Arc<Shared>,
-    leading: &[Leading],
-    mut recovered: Recovered,
-) -> Result<(), StartError> {
+pub async fn replay(shared: &Arc<Shared>, leading: &[Leading], mut recovered: Recovered) -> Result<(), StartError> {
     if let Some(torn) = &recovered.truncated {
-        tracing::info!(
-            ?torn,
-            "the end of the write-ahead log was not synced and is cut off"
-        );
+        tracing::info!(?torn, "the end of the write-ahead log was not synced and is cut off");
     }
     let mut counts = Counts::default();
     let mut last_seen: BTreeMap<ShardId, WalSeq> = BTreeMap::new();
@@ -101,10 +94,7 @@ pub async fn replay(
 }
 
 fn place(shared: &Shared, leading: &[Leading], frame: &RecoveredFrame) -> Fate {
-    let Some(leading) = leading
-        .iter()
-        .find(|leading| leading.shard.id == frame.shard)
-    else {
+    let Some(leading) = leading.iter().find(|leading| leading.shard.id == frame.shard) else {
         return Fate::Deposed;
     };
     let header = frame.batch.header();
@@ -117,23 +107,11 @@ fn place(shared: &Shared, leading: &[Leading], frame: &RecoveredFrame) -> Fate {
     };
     if frame.epoch < leading.since || frame.epoch >= leading.epoch {
         // Of before the takeover by another broker: the bucket may have got it in time.
-        let in_bucket = leading
-            .shard
-            .committed
-            .read()
-            .partitions
-            .get(&frame.tp)
-            .is_some_and(|record| {
-                let held = record
-                    .extent_at(header.base_offset)
-                    .is_some_and(|e| e.first_offset <= header.base_offset);
-                held && record.epoch_at(header.base_offset) == header.leader_epoch
-            });
-        return if in_bucket {
-            Fate::Known
-        } else {
-            Fate::Deposed
-        };
+        let in_bucket = leading.shard.committed.read().partitions.get(&frame.tp).is_some_and(|record| {
+            let held = record.extent_at(header.base_offset).is_some_and(|e| e.first_offset <= header.base_offset);
+            held && record.epoch_at(header.base_offset) == header.leader_epoch
+        });
+        return if in_bucket { Fate::Known } else { Fate::Deposed };
     }
     if header.last_offset() < known {
         return Fate::Known;

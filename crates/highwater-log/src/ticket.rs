@@ -35,9 +35,7 @@ impl Future for AppendTicket {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             // Polled again after completion: the outcome was given away.
-            State::Ready(outcome) => {
-                Poll::Ready(outcome.take().unwrap_or(Err(AppendError::NotLeader)))
-            }
+            State::Ready(outcome) => Poll::Ready(outcome.take().unwrap_or(Err(AppendError::NotLeader))),
             State::Waiting(receiver) => Pin::new(receiver).poll(context).map(|outcome| {
                 // The sender goes away without a word only when the shard is dropped.
                 outcome.unwrap_or(Err(AppendError::NotLeader))

@@ -29,11 +29,7 @@ impl Waiter {
                 return std::task::Poll::Ready(());
             }
             self.waker.register(context.waker());
-            if self.fired.load(Ordering::Acquire) {
-                std::task::Poll::Ready(())
-            } else {
-                std::task::Poll::Pending
-            }
+            if self.fired.load(Ordering::Acquire) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
         })
         .await;
     }

@@ -30,23 +30,15 @@ pub fn apply(state: &mut ClusterState, edit: &Edit) -> Result<(), Refused> {
             state.shard_load = Arc::new(vec![0; *shards as usize]);
             Ok(())
         }
-        Edit::CreateTopic {
-            id,
-            name,
-            partitions,
-            configs,
-            internal,
-        } => create_topic(state, *id, name, partitions, configs, *internal),
+        Edit::CreateTopic { id, name, partitions, configs, internal } => {
+            create_topic(state, *id, name, partitions, configs, *internal)
+        }
         Edit::DeleteTopic { id } => {
             let topic = state.take_topic(*id).ok_or(Refused::UnknownTopic(*id))?;
             state.count_partitions(&topic.partitions, -1);
             Ok(())
         }
-        Edit::AddPartitions {
-            id,
-            from,
-            partitions,
-        } => add_partitions(state, *id, *from, partitions),
+        Edit::AddPartitions { id, from, partitions } => add_partitions(state, *id, *from, partitions),
         Edit::SetTopicConfigs { id, changes } => {
             let topic = state.topic_by_id(*id).ok_or(Refused::UnknownTopic(*id))?;
             let mut topic = Topic::clone(topic);
@@ -71,9 +63,7 @@ pub fn apply(state: &mut ClusterState, edit: &Edit) -> Result<(), Refused> {
             Ok(())
         }
         Edit::TakeProducerIds { first, count } => {
-            let refused = Refused::ProducerIds {
-                next: state.next_producer_id,
-            };
+            let refused = Refused::ProducerIds { next: state.next_producer_id };
             if *first != state.next_producer_id || *count <= 0 {
                 return Err(refused);
             }
@@ -100,29 +90,14 @@ fn create_topic(
     let partitions = check_shards(state, 0, partitions)?;
     state.count_partitions(&partitions, 1);
     let settings = state.resolve(configs);
-    state.put_topic(Topic {
-        id,
-        name: name.into(),
-        partitions,
-        internal,
-        configs: configs.clone(),
-        settings,
-    });
+    state.put_topic(Topic { id, name: name.into(), partitions, internal, configs: configs.clone(), settings });
     Ok(())
 }
 
-fn add_partitions(
-    state: &mut ClusterState,
-    id: TopicId,
-    from: u32,
-    added: &[u32],
-) -> Result<(), Refused> {
+fn add_partitions(state: &mut ClusterState, id: TopicId, from: u32, added: &[u32]) -> Result<(), Refused> {
     let topic = Arc::clone(state.topic_by_id(id).ok_or(Refused::UnknownTopic(id))?);
     if topic.partitions.len() != from as usize {
-        return Err(Refused::PartitionCount {
-            expected: from,
-            is: topic.partitions.len(),
-        });
+        return Err(Refused::PartitionCount { expected: from, is: topic.partitions.len() });
     }
     let added = check_shards(state, topic.partitions.len(), added)?;
     state.count_partitions(&added, 1);
@@ -135,10 +110,7 @@ fn add_partitions(
 /// The shards of new partitions, if all exist and the limits hold.
 fn check_shards(state: &ClusterState, had: usize, shards: &[u32]) -> Result<Vec<ShardId>, Refused> {
     let total = state.partition_count.saturating_add(shards.len() as u64);
-    if shards.is_empty()
-        || had.saturating_add(shards.len()) > MAX_PARTITIONS_PER_TOPIC
-        || total > MAX_PARTITIONS
-    {
+    if shards.is_empty() || had.saturating_add(shards.len()) > MAX_PARTITIONS_PER_TOPIC || total > MAX_PARTITIONS {
         return Err(Refused::OutOfBounds("the number of partitions"));
     }
     if shards.iter().any(|shard| *shard >= state.shards) {

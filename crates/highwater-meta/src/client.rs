@@ -12,14 +12,11 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
 use crate::driver::{Driver, Shared};
-use crate::errors::{
-    AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteTopicError, MetaError,
-};
+use crate::errors::{AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteTopicError, MetaError};
 use crate::journal::MetaJournal;
 use crate::journal::shared::SharedMetaJournal;
 use crate::operations::{
-    AddPartitions, AlterConfigs, ConfigTarget, CreateTopics, DeleteTopics, Operation,
-    TakeProducerIds,
+    AddPartitions, AlterConfigs, ConfigTarget, CreateTopics, DeleteTopics, Operation, TakeProducerIds,
 };
 use crate::queue::{Request, Waiting};
 use crate::state::{ClusterState, Configs, Local};
@@ -46,12 +43,7 @@ pub struct MetaOptions {
 impl MetaOptions {
     /// Defaults: node 0, one shard, no configuration, no polling.
     pub fn new() -> Self {
-        Self {
-            node_id: 0,
-            shards: 1,
-            configs: Configs::new(),
-            poll_interval: None,
-        }
+        Self { node_id: 0, shards: 1, configs: Configs::new(), poll_interval: None }
     }
 }
 
@@ -87,30 +79,12 @@ impl MetaClient {
     }
 
     /// As [`MetaClient::open`], over any journal.
-    pub async fn over(
-        env: &Env,
-        journal: Box<dyn MetaJournal>,
-        options: MetaOptions,
-    ) -> Result<Self, MetaError> {
-        let local = Arc::new(Local {
-            node_id: options.node_id,
-            configs: options.configs,
-        });
-        let (driver, shared) = Driver::open(
-            env.clone(),
-            journal,
-            local,
-            options.shards,
-            options.poll_interval,
-        )
-        .await?;
+    pub async fn over(env: &Env, journal: Box<dyn MetaJournal>, options: MetaOptions) -> Result<Self, MetaError> {
+        let local = Arc::new(Local { node_id: options.node_id, configs: options.configs });
+        let (driver, shared) = Driver::open(env.clone(), journal, local, options.shards, options.poll_interval).await?;
         let (requests, receiver) = mpsc::channel(QUEUE);
         let task = env.spawn("meta", driver.run(receiver));
-        Ok(Self {
-            shared,
-            requests,
-            task: Arc::new(Mutex::new(Some(task))),
-        })
+        Ok(Self { shared, requests, task: Arc::new(Mutex::new(Some(task))) })
     }
 
     /// The metadata as this broker knows it now. Cheap; hold it for a request, not for longer.
@@ -126,9 +100,7 @@ impl MetaClient {
     /// Reads what other brokers wrote before this call. Calls that wait together share one read.
     pub async fn refresh(&self) -> Result<(), MetaError> {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        self.requests
-            .try_send(Request::Refresh(reply))
-            .map_err(|e| refused(&e))?;
+        self.requests.try_send(Request::Refresh(reply)).map_err(|e| refused(&e))?;
         answer.await.unwrap_or(Err(MetaError::Closed))
     }
 
@@ -139,11 +111,7 @@ impl MetaClient {
         topics: Vec<NewTopic>,
         validate_only: bool,
     ) -> Vec<Result<Arc<Topic>, CreateTopicError>> {
-        self.change(CreateTopics {
-            topics,
-            validate_only,
-        })
-        .await
+        self.change(CreateTopics { topics, validate_only }).await
     }
 
     /// Deletes topics, each for itself; answers in the order given, when that is durable.
@@ -152,18 +120,8 @@ impl MetaClient {
     }
 
     /// Gives a topic more partitions, `total` in all.
-    pub async fn add_partitions(
-        &self,
-        id: TopicId,
-        total: i32,
-        validate_only: bool,
-    ) -> Result<(), AddPartitionsError> {
-        self.change(AddPartitions {
-            id,
-            total,
-            validate_only,
-        })
-        .await
+    pub async fn add_partitions(&self, id: TopicId, total: i32, validate_only: bool) -> Result<(), AddPartitionsError> {
+        self.change(AddPartitions { id, total, validate_only }).await
     }
 
     /// Sets (`Some`) or takes away (`None`) configurations of a topic, a broker, or all brokers.
@@ -173,12 +131,7 @@ impl MetaClient {
         changes: BTreeMap<String, Option<String>>,
         validate_only: bool,
     ) -> Result<(), AlterConfigsError> {
-        self.change(AlterConfigs {
-            target,
-            changes,
-            validate_only,
-        })
-        .await
+        self.change(AlterConfigs { target, changes, validate_only }).await
     }
 
     /// A block of [`crate::limits::PRODUCER_ID_BLOCK`] producer ids that nobody ever had or gets.

@@ -24,12 +24,7 @@ pub struct Draft {
 impl Draft {
     /// Nothing yet, upon `state`.
     pub fn new(state: ClusterState, random: Arc<dyn Random>) -> Self {
-        Self {
-            state,
-            edits: Vec::new(),
-            new_partitions: 0,
-            random,
-        }
+        Self { state, edits: Vec::new(), new_partitions: 0, random }
     }
 
     /// Adds an edit, if it fits.
@@ -52,12 +47,7 @@ impl Draft {
 
     /// A copy to try something out; nothing of it will be written.
     pub fn trial(&self) -> Self {
-        Self {
-            state: self.state.clone(),
-            edits: Vec::new(),
-            new_partitions: 0,
-            random: Arc::clone(&self.random),
-        }
+        Self { state: self.state.clone(), edits: Vec::new(), new_partitions: 0, random: Arc::clone(&self.random) }
     }
 
     /// A random topic id that no topic has.

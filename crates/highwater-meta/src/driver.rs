@@ -70,11 +70,7 @@ impl SnapshotPace {
     }
 
     fn written(&mut self, bytes: usize) {
-        *self = Self {
-            entries: 0,
-            bytes: 0,
-            last_bytes: bytes,
-        };
+        *self = Self { entries: 0, bytes: 0, last_bytes: bytes };
     }
 
     fn failed(&mut self) {
@@ -97,10 +93,7 @@ impl Driver {
         poll_interval: Option<Duration>,
     ) -> Result<(Self, Arc<Shared>), MetaError> {
         let empty = ClusterState::empty(Arc::clone(&local));
-        let shared = Arc::new(Shared {
-            state: ArcSwap::from_pointee(empty),
-            version: watch::Sender::new(0),
-        });
+        let shared = Arc::new(Shared { state: ArcSwap::from_pointee(empty), version: watch::Sender::new(0) });
         let mut driver = Self {
             env,
             journal,
@@ -112,10 +105,7 @@ impl Driver {
             snapshots: SnapshotPace::default(),
         };
         driver.catch_up().await?;
-        let found = FoundCluster {
-            shards,
-            cluster_id: uuid_text::random(&*driver.env.random),
-        };
+        let found = FoundCluster { shards, cluster_id: uuid_text::random(&*driver.env.random) };
         driver.commit_one(&found).await??;
         let state = shared.state.load();
         if state.shards != shards {
@@ -131,8 +121,7 @@ impl Driver {
     /// Serves requests until told to close, or until every client has gone.
     pub(crate) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         loop {
-            let Some(wake) = next(&self.env.clone(), self.poll_interval, &mut requests).await
-            else {
+            let Some(wake) = next(&self.env.clone(), self.poll_interval, &mut requests).await else {
                 break;
             };
             let Some(first) = wake else {
@@ -205,13 +194,9 @@ impl Driver {
     }
 
     /// Commits one operation of the driver's own.
-    async fn commit_one<O: Operation + Sync>(
-        &mut self,
-        operation: &O,
-    ) -> Result<O::Answer, MetaError> {
+    async fn commit_one<O: Operation + Sync>(&mut self, operation: &O) -> Result<O::Answer, MetaError> {
         let mut answer = None;
-        self.write(&mut |draft| answer = Some(operation.plan(draft)))
-            .await?;
+        self.write(&mut |draft| answer = Some(operation.plan(draft))).await?;
         Ok(answer.unwrap_or_else(|| operation.failed(&MetaError::Closed)))
     }
 
@@ -225,10 +210,7 @@ impl Driver {
             self.catch_up().await?;
         }
         for attempt in 0..ATTEMPTS {
-            let mut draft = Draft::new(
-                ClusterState::clone(&self.shared.state.load()),
-                Arc::clone(&self.env.random),
-            );
+            let mut draft = Draft::new(ClusterState::clone(&self.shared.state.load()), Arc::clone(&self.env.random));
             plan(&mut draft);
             if draft.edits().is_empty() {
                 return Ok(());
@@ -250,17 +232,10 @@ impl Driver {
     }
 
     /// Our own entry is in.
-    fn committed(
-        &mut self,
-        mut state: ClusterState,
-        number: u64,
-        size: usize,
-    ) -> Result<(), MetaError> {
+    fn committed(&mut self, mut state: ClusterState, number: u64, size: usize) -> Result<(), MetaError> {
         if number != state.version {
-            let error = JournalFailure::Corrupt(format!(
-                "an entry meant to be number {} became {number}",
-                state.version
-            ));
+            let error =
+                JournalFailure::Corrupt(format!("an entry meant to be number {} became {number}", state.version));
             return Err(self.poison(error.into()));
         }
         state.version = number + 1;
@@ -312,11 +287,9 @@ impl Driver {
                 let object = self.journal.snapshot_name(next);
                 let read = snapshot::decode(&object, &bytes, Arc::clone(&self.local))?;
                 if read.version != next {
-                    return Err(JournalFailure::Corrupt(format!(
-                        "{object} says that it is version {}",
-                        read.version
-                    ))
-                    .into());
+                    return Err(
+                        JournalFailure::Corrupt(format!("{object} says that it is version {}", read.version)).into()
+                    );
                 }
                 self.snapshots.written(bytes.len());
                 *state = read;
@@ -327,17 +300,12 @@ impl Driver {
                 }
                 let object = self.journal.entry_name(number);
                 if number > state.version {
-                    return Err(JournalFailure::Corrupt(format!(
-                        "{object} came without entry {}",
-                        state.version
-                    ))
-                    .into());
+                    return Err(
+                        JournalFailure::Corrupt(format!("{object} came without entry {}", state.version)).into()
+                    );
                 }
                 for edit in edit::decode(&object, &bytes)? {
-                    apply(state, &edit).map_err(|why| MetaError::Contradiction {
-                        object: object.clone(),
-                        why,
-                    })?;
+                    apply(state, &edit).map_err(|why| MetaError::Contradiction { object: object.clone(), why })?;
                 }
                 state.version = number + 1;
                 self.snapshots.entry(bytes.len());

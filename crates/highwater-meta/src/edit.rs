@@ -90,9 +90,7 @@ impl Edit {
     /// Partitions that it creates.
     pub fn new_partitions(&self) -> usize {
         match self {
-            Self::CreateTopic { partitions, .. } | Self::AddPartitions { partitions, .. } => {
-                partitions.len()
-            }
+            Self::CreateTopic { partitions, .. } | Self::AddPartitions { partitions, .. } => partitions.len(),
             _ => 0,
         }
     }
@@ -122,39 +120,26 @@ struct AnyFormat {
 
 /// The bytes of an entry.
 pub fn encode(edits: &[Edit]) -> Result<Vec<u8>, FormatError> {
-    serde_json::to_vec(&EntryOut {
-        format: FORMAT,
-        edits,
-    })
-    .map_err(|e| FormatError::unwritable(&e))
+    serde_json::to_vec(&EntryOut { format: FORMAT, edits }).map_err(|e| FormatError::unwritable(&e))
 }
 
 /// The edits of an entry. `object` names it in the error.
 pub fn decode(object: &str, bytes: &[u8]) -> Result<Vec<Edit>, FormatError> {
     check_format(object, bytes, FORMAT)?;
-    let entry: EntryIn =
-        serde_json::from_slice(bytes).map_err(|e| FormatError::corrupt(object, &e))?;
+    let entry: EntryIn = serde_json::from_slice(bytes).map_err(|e| FormatError::corrupt(object, &e))?;
     Ok(entry.edits)
 }
 
 /// Refuses bytes that a later release wrote.
 pub(crate) fn check_format(object: &str, bytes: &[u8], known: u32) -> Result<(), FormatError> {
-    let any: AnyFormat =
-        serde_json::from_slice(bytes).map_err(|e| FormatError::corrupt(object, &e))?;
+    let any: AnyFormat = serde_json::from_slice(bytes).map_err(|e| FormatError::corrupt(object, &e))?;
     if any.format == 0 || any.format > known {
-        return Err(FormatError::Unknown {
-            object: object.to_owned(),
-            found: any.format,
-            known,
-        });
+        return Err(FormatError::Unknown { object: object.to_owned(), found: any.format, known });
     }
     Ok(())
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde asks for a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_false(flag: &bool) -> bool {
     !*flag
 }
@@ -166,10 +151,7 @@ pub(crate) mod as_text {
 
     use serde::{Deserialize, Deserializer, Serializer, de};
 
-    pub fn serialize<T: Display, S: Serializer>(
-        value: &T,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(value)
     }
 

@@ -1,23 +1,15 @@
 //! Golden bytes of entries: a bucket written by any release stays readable.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test says what went wrong by panicking"
-)]
+#![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 use super::*;
 
 /// One of each kind, as the golden file holds them.
 fn one_of_each() -> Vec<Edit> {
     let id: TopicId = "01234567-89ab-4def-8123-456789abcdef".parse().unwrap();
-    let change = |name: &str, value: Option<&str>| {
-        BTreeMap::from([(name.to_owned(), value.map(str::to_owned))])
-    };
+    let change = |name: &str, value: Option<&str>| BTreeMap::from([(name.to_owned(), value.map(str::to_owned))]);
     vec![
-        Edit::Found {
-            cluster_id: Uuid::from_u128(0x0011_2233_4455_4677_8899_aabb_ccdd_eeff),
-            shards: 4,
-        },
+        Edit::Found { cluster_id: Uuid::from_u128(0x0011_2233_4455_4677_8899_aabb_ccdd_eeff), shards: 4 },
         Edit::CreateTopic {
             id,
             name: "flights".to_owned(),
@@ -32,27 +24,11 @@ fn one_of_each() -> Vec<Edit> {
             configs: BTreeMap::new(),
             internal: true,
         },
-        Edit::AddPartitions {
-            id,
-            from: 4,
-            partitions: vec![0],
-        },
-        Edit::SetTopicConfigs {
-            id,
-            changes: change("retention.ms", None),
-        },
-        Edit::SetBrokerConfigs {
-            broker: None,
-            changes: change("log.retention.ms", Some("5")),
-        },
-        Edit::SetBrokerConfigs {
-            broker: Some(3),
-            changes: change("num.partitions", Some("2")),
-        },
-        Edit::TakeProducerIds {
-            first: 0,
-            count: 1_000,
-        },
+        Edit::AddPartitions { id, from: 4, partitions: vec![0] },
+        Edit::SetTopicConfigs { id, changes: change("retention.ms", None) },
+        Edit::SetBrokerConfigs { broker: None, changes: change("log.retention.ms", Some("5")) },
+        Edit::SetBrokerConfigs { broker: Some(3), changes: change("num.partitions", Some("2")) },
+        Edit::TakeProducerIds { first: 0, count: 1_000 },
         Edit::DeleteTopic { id },
     ]
 }
@@ -60,23 +36,13 @@ fn one_of_each() -> Vec<Edit> {
 #[test]
 fn golden_entry() {
     let golden = include_str!("../golden/entry-v1.json").trim_end();
-    assert_eq!(
-        decode("meta/log/0", golden.as_bytes()).unwrap(),
-        one_of_each()
-    );
-    assert_eq!(
-        String::from_utf8(encode(&one_of_each()).unwrap()).unwrap(),
-        golden
-    );
+    assert_eq!(decode("meta/log/0", golden.as_bytes()).unwrap(), one_of_each());
+    assert_eq!(String::from_utf8(encode(&one_of_each()).unwrap()).unwrap(), golden);
 }
 
 #[test]
 fn a_later_format_is_refused_by_name() {
-    let error = decode(
-        "meta/log/00000000000000000007",
-        br#"{"format":2,"edits":[{"fly":{}}]}"#,
-    )
-    .unwrap_err();
+    let error = decode("meta/log/00000000000000000007", br#"{"format":2,"edits":[{"fly":{}}]}"#).unwrap_err();
     assert_eq!(
         error.to_string(),
         "meta/log/00000000000000000007 has format 2, and this release knows up to 1: \

@@ -32,17 +32,11 @@ pub enum FormatError {
 
 impl FormatError {
     pub(crate) fn corrupt(object: &str, error: &serde_json::Error) -> Self {
-        Self::Corrupt {
-            object: object.to_owned(),
-            detail: error.to_string(),
-        }
+        Self::Corrupt { object: object.to_owned(), detail: error.to_string() }
     }
 
     pub(crate) fn unwritable(error: &serde_json::Error) -> Self {
-        Self::Corrupt {
-            object: "an entry to be written".to_owned(),
-            detail: error.to_string(),
-        }
+        Self::Corrupt { object: "an entry to be written".to_owned(), detail: error.to_string() }
     }
 }
 

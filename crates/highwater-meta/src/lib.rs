@@ -33,12 +33,9 @@ pub mod topic;
 pub mod uuid_text;
 
 pub use client::{MetaClient, MetaOptions};
-pub use config::{
-    BrokerSettings, Cleanup, CompressionType, InvalidConfig, TimestampType, TopicSettings,
-};
+pub use config::{BrokerSettings, Cleanup, CompressionType, InvalidConfig, TimestampType, TopicSettings};
 pub use errors::{
-    AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteTopicError, FormatError,
-    JournalFailure, MetaError,
+    AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteTopicError, FormatError, JournalFailure, MetaError,
 };
 pub use operations::ConfigTarget;
 pub use state::ClusterState;

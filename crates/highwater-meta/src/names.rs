@@ -8,11 +8,7 @@ use std::borrow::Cow;
 pub const MAX_NAME_LEN: usize = 249;
 
 /// Topics that brokers keep for themselves.
-const INTERNAL: [&str; 3] = [
-    "__consumer_offsets",
-    "__share_group_state",
-    "__transaction_state",
-];
+const INTERNAL: [&str; 3] = ["__consumer_offsets", "__share_group_state", "__transaction_state"];
 
 /// Whether this is one of Kafka's internal topics, which Metadata marks.
 pub fn is_internal(name: &str) -> bool {
@@ -29,13 +25,8 @@ pub fn check(name: &str) -> Result<(), String> {
         // The name may be as large as a frame: show its beginning only.
         let shown: String = name.chars().take(MAX_NAME_LEN).collect();
         format!("the length of '{shown}...' is longer than the max allowed length {MAX_NAME_LEN}")
-    } else if !name
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
-    {
-        format!(
-            "'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
-        )
+    } else if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) {
+        format!("'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'")
     } else {
         return Ok(());
     };
@@ -45,11 +36,7 @@ pub fn check(name: &str) -> Result<(), String> {
 /// What names have in common that collide: Kafka's metric names turn '.' into '_', so that two
 /// topics that differ only there may not both exist.
 pub fn collision_key(name: &str) -> Cow<'_, str> {
-    if name.contains('.') {
-        Cow::Owned(name.replace('.', "_"))
-    } else {
-        Cow::Borrowed(name)
-    }
+    if name.contains('.') { Cow::Owned(name.replace('.', "_")) } else { Cow::Borrowed(name) }
 }
 
 #[cfg(test)]
@@ -58,13 +45,7 @@ mod tests {
 
     #[test]
     fn legal_and_illegal_names_as_kafka() {
-        for good in [
-            "a",
-            "a.b_c-D9",
-            "...",
-            "__consumer_offsets",
-            &"a".repeat(249),
-        ] {
+        for good in ["a", "a.b_c-D9", "...", "__consumer_offsets", &"a".repeat(249)] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
         let cases = [
@@ -79,10 +60,7 @@ mod tests {
         for (name, why) in cases {
             assert_eq!(check(name), Err(why.to_owned()));
         }
-        assert!(
-            check(&"a".repeat(250))
-                .is_err_and(|e| e.contains("longer than the max allowed length 249"))
-        );
+        assert!(check(&"a".repeat(250)).is_err_and(|e| e.contains("longer than the max allowed length 249")));
         assert!(check("ä").is_err());
     }
 

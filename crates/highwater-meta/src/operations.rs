@@ -12,12 +12,8 @@ use highwater_types::{ShardId, TopicId};
 use crate::config::{self, InvalidConfig};
 use crate::draft::Draft;
 use crate::edit::Edit;
-use crate::errors::{
-    AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteTopicError, MetaError, Refused,
-};
-use crate::limits::{
-    MAX_PARTITIONS, MAX_PARTITIONS_PER_TOPIC, MAX_TOPICS_PER_REQUEST, PRODUCER_ID_BLOCK,
-};
+use crate::errors::{AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteTopicError, MetaError, Refused};
+use crate::limits::{MAX_PARTITIONS, MAX_PARTITIONS_PER_TOPIC, MAX_TOPICS_PER_REQUEST, PRODUCER_ID_BLOCK};
 use crate::names;
 use crate::spread::spread;
 use crate::state::{ClusterState, Configs};
@@ -59,27 +55,18 @@ impl Operation for CreateTopics {
         for topic in &self.topics {
             *counts.entry(&topic.name).or_default() += 1;
         }
-        let twice: BTreeSet<&str> = counts
-            .into_iter()
-            .filter(|(_, count)| *count > 1)
-            .map(|(name, _)| name)
-            .collect();
+        let twice: BTreeSet<&str> = counts.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name).collect();
         let mut trial = self.validate_only.then(|| draft.trial());
         let target = trial.as_mut().unwrap_or(draft);
         self.topics
             .iter()
             .map(|topic| {
                 if twice.contains(topic.name.as_str()) {
-                    return Err(CreateTopicError::InvalidRequest(
-                        "Duplicate topic name.".to_owned(),
-                    ));
+                    return Err(CreateTopicError::InvalidRequest("Duplicate topic name.".to_owned()));
                 }
                 let created = create_topic(target, topic)?;
                 Ok(if self.validate_only {
-                    Arc::new(Topic {
-                        id: TopicId::ZERO,
-                        ..Topic::clone(&created)
-                    })
+                    Arc::new(Topic { id: TopicId::ZERO, ..Topic::clone(&created) })
                 } else {
                     created
                 })
@@ -88,10 +75,7 @@ impl Operation for CreateTopics {
     }
 
     fn failed(&self, error: &MetaError) -> Self::Answer {
-        self.topics
-            .iter()
-            .map(|_| Err(error.clone().into()))
-            .collect()
+        self.topics.iter().map(|_| Err(error.clone().into())).collect()
     }
 }
 
@@ -101,10 +85,7 @@ fn create_topic(draft: &mut Draft, new: &NewTopic) -> Result<Arc<Topic>, CreateT
         return Err(if **with == *new.name {
             CreateTopicError::Exists(new.name.clone())
         } else {
-            CreateTopicError::Collides {
-                name: new.name.clone(),
-                with: with.to_string(),
-            }
+            CreateTopicError::Collides { name: new.name.clone(), with: with.to_string() }
         });
     }
     let configs = check_configs(&draft.state, &new.configs)?;
@@ -116,51 +97,32 @@ fn create_topic(draft: &mut Draft, new: &NewTopic) -> Result<Arc<Topic>, CreateT
         )));
     }
     let id = draft.fresh_topic_id();
-    let partitions = spread(&draft.state.shard_load, count)
-        .into_iter()
-        .map(|ShardId(shard)| shard)
-        .collect();
+    let partitions = spread(&draft.state.shard_load, count).into_iter().map(|ShardId(shard)| shard).collect();
     let internal = new.internal || names::is_internal(&new.name);
     draft
-        .put(Edit::CreateTopic {
-            id,
-            name: new.name.clone(),
-            partitions,
-            configs,
-            internal,
-        })
+        .put(Edit::CreateTopic { id, name: new.name.clone(), partitions, configs, internal })
         .map_err(|refused| CreateTopicError::InvalidRequest(refused.to_string()))?;
-    draft.state.topic_by_id(id).cloned().ok_or_else(|| {
-        CreateTopicError::InvalidRequest("the topic vanished while it was created".to_owned())
-    })
+    draft
+        .state
+        .topic_by_id(id)
+        .cloned()
+        .ok_or_else(|| CreateTopicError::InvalidRequest("the topic vanished while it was created".to_owned()))
 }
 
 /// The topic's own configurations, if all are legal.
-fn check_configs(
-    state: &ClusterState,
-    given: &BTreeMap<String, Option<String>>,
-) -> Result<Configs, InvalidConfig> {
-    let nulls: Vec<&str> = given
-        .iter()
-        .filter(|(_, value)| value.is_none())
-        .map(|(name, _)| name.as_str())
-        .collect();
+fn check_configs(state: &ClusterState, given: &BTreeMap<String, Option<String>>) -> Result<Configs, InvalidConfig> {
+    let nulls: Vec<&str> = given.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name.as_str()).collect();
     if !nulls.is_empty() {
         let shown: String = nulls.join(",").chars().take(256).collect();
         return Err(InvalidConfig::Null(shown));
     }
-    let configs = given
-        .iter()
-        .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
-        .collect();
+    let configs = given.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
     check_topic_configs(state, &configs)?;
     Ok(configs)
 }
 
 fn check_topic_configs(state: &ClusterState, configs: &Configs) -> Result<(), InvalidConfig> {
-    config::topic::check(configs, |row| {
-        config::settings::inherited(row, &state.inherited())
-    })
+    config::topic::check(configs, |row| config::settings::inherited(row, &state.inherited()))
 }
 
 /// How many partitions a new topic gets.
@@ -173,11 +135,7 @@ fn partition_count(state: &ClusterState, new: &NewTopic) -> Result<usize, Create
             "Replication factor must be larger than 0, or -1 to use the default value.".to_owned(),
         ));
     }
-    let count = if new.partitions == -1 {
-        state.settings().num_partitions
-    } else {
-        new.partitions
-    };
+    let count = if new.partitions == -1 { state.settings().num_partitions } else { new.partitions };
     let count = usize::try_from(count).unwrap_or(0);
     if count == 0 {
         return Err(CreateTopicError::InvalidPartitions(
@@ -190,9 +148,7 @@ fn partition_count(state: &ClusterState, new: &NewTopic) -> Result<usize, Create
 
 fn check_partition_limit(count: usize) -> Result<(), String> {
     if count > MAX_PARTITIONS_PER_TOPIC {
-        return Err(format!(
-            "A topic can have at most {MAX_PARTITIONS_PER_TOPIC} partitions, not {count}."
-        ));
+        return Err(format!("A topic can have at most {MAX_PARTITIONS_PER_TOPIC} partitions, not {count}."));
     }
     Ok(())
 }
@@ -206,8 +162,7 @@ fn assigned_partitions(new: &NewTopic) -> Result<usize, CreateTopicError> {
     }
     if new.partitions != -1 {
         return Err(CreateTopicError::InvalidRequest(
-            "A manual partition assignment was specified, but numPartitions was not set to -1."
-                .to_owned(),
+            "A manual partition assignment was specified, but numPartitions was not set to -1.".to_owned(),
         ));
     }
     check_partition_limit(new.assignments.len()).map_err(CreateTopicError::InvalidPartitions)?;
@@ -230,11 +185,7 @@ fn assigned_partitions(new: &NewTopic) -> Result<usize, CreateTopicError> {
             )));
         }
     }
-    if !indexes
-        .iter()
-        .copied()
-        .eq(0..i32::try_from(indexes.len()).unwrap_or(i32::MAX))
-    {
+    if !indexes.iter().copied().eq(0..i32::try_from(indexes.len()).unwrap_or(i32::MAX)) {
         return Err(CreateTopicError::InvalidAssignment(
             "partitions should be a consecutive 0-based integer sequence".to_owned(),
         ));
@@ -264,9 +215,7 @@ impl Operation for DeleteTopics {
         };
         let delete = |id: &TopicId| match &refusal {
             Some(refusal) => Err(refusal.clone()),
-            None => draft
-                .put(Edit::DeleteTopic { id: *id })
-                .map_err(|_| DeleteTopicError::Unknown),
+            None => draft.put(Edit::DeleteTopic { id: *id }).map_err(|_| DeleteTopicError::Unknown),
         };
         self.ids.iter().map(delete).collect()
     }
@@ -291,10 +240,7 @@ impl Operation for AddPartitions {
     type Answer = Result<(), AddPartitionsError>;
 
     fn plan(&self, draft: &mut Draft) -> Self::Answer {
-        let topic = draft
-            .state
-            .topic_by_id(self.id)
-            .ok_or(AddPartitionsError::Unknown)?;
+        let topic = draft.state.topic_by_id(self.id).ok_or(AddPartitionsError::Unknown)?;
         let had = topic.partition_count();
         let invalid = |why: String| Err(AddPartitionsError::InvalidPartitions(why));
         if self.total == had {
@@ -309,20 +255,9 @@ impl Operation for AddPartitions {
         let total = usize::try_from(self.total).unwrap_or(usize::MAX);
         check_partition_limit(total).map_err(AddPartitionsError::InvalidPartitions)?;
         let added = total.saturating_sub(topic.partitions.len());
-        let partitions = spread(&draft.state.shard_load, added)
-            .into_iter()
-            .map(|ShardId(shard)| shard)
-            .collect();
-        let edit = Edit::AddPartitions {
-            id: self.id,
-            from: had.cast_unsigned(),
-            partitions,
-        };
-        let put = if self.validate_only {
-            draft.trial().put(edit)
-        } else {
-            draft.put(edit)
-        };
+        let partitions = spread(&draft.state.shard_load, added).into_iter().map(|ShardId(shard)| shard).collect();
+        let edit = Edit::AddPartitions { id: self.id, from: had.cast_unsigned(), partitions };
+        let put = if self.validate_only { draft.trial().put(edit) } else { draft.put(edit) };
         put.map_err(|refused| AddPartitionsError::InvalidPartitions(refused.to_string()))
     }
 
@@ -360,10 +295,7 @@ impl Operation for AlterConfigs {
         let changes = self.changes.clone();
         let edit = match self.target {
             ConfigTarget::Topic(id) => {
-                let topic = draft
-                    .state
-                    .topic_by_id(id)
-                    .ok_or(AlterConfigsError::UnknownTopic)?;
+                let topic = draft.state.topic_by_id(id).ok_or(AlterConfigsError::UnknownTopic)?;
                 let mut configs = topic.configs.clone();
                 for (name, value) in &changes {
                     match value {
@@ -380,19 +312,11 @@ impl Operation for AlterConfigs {
                         config::broker::check(name, value)?;
                     }
                 }
-                let broker = if let ConfigTarget::Broker(node) = self.target {
-                    Some(node)
-                } else {
-                    None
-                };
+                let broker = if let ConfigTarget::Broker(node) = self.target { Some(node) } else { None };
                 Edit::SetBrokerConfigs { broker, changes }
             }
         };
-        let put = if self.validate_only {
-            draft.trial().put(edit)
-        } else {
-            draft.put(edit)
-        };
+        let put = if self.validate_only { draft.trial().put(edit) } else { draft.put(edit) };
         put.map_err(|_| AlterConfigsError::UnknownTopic)
     }
 
@@ -410,16 +334,9 @@ impl Operation for TakeProducerIds {
 
     fn plan(&self, draft: &mut Draft) -> Self::Answer {
         let first = draft.state.next_producer_id();
-        let contradiction = |why: Refused| MetaError::Contradiction {
-            object: "a block of producer ids".to_owned(),
-            why,
-        };
-        draft
-            .put(Edit::TakeProducerIds {
-                first,
-                count: PRODUCER_ID_BLOCK,
-            })
-            .map_err(contradiction)?;
+        let contradiction =
+            |why: Refused| MetaError::Contradiction { object: "a block of producer ids".to_owned(), why };
+        draft.put(Edit::TakeProducerIds { first, count: PRODUCER_ID_BLOCK }).map_err(contradiction)?;
         Ok(first..first + PRODUCER_ID_BLOCK)
     }
 
@@ -445,14 +362,8 @@ impl Operation for FoundCluster {
             return Ok(());
         }
         draft
-            .put(Edit::Found {
-                cluster_id: self.cluster_id,
-                shards: self.shards,
-            })
-            .map_err(|why| MetaError::Contradiction {
-                object: "the first entry".to_owned(),
-                why,
-            })
+            .put(Edit::Found { cluster_id: self.cluster_id, shards: self.shards })
+            .map_err(|why| MetaError::Contradiction { object: "the first entry".to_owned(), why })
     }
 
     fn failed(&self, error: &MetaError) -> Self::Answer {

@@ -36,14 +36,7 @@ pub(crate) struct Waiting<O: Operation> {
 impl<O: Operation> Waiting<O> {
     pub(crate) fn new(operation: O) -> (Box<Self>, oneshot::Receiver<O::Answer>) {
         let (reply, answer) = oneshot::channel();
-        (
-            Box::new(Self {
-                operation,
-                planned: None,
-                reply,
-            }),
-            answer,
-        )
+        (Box::new(Self { operation, planned: None, reply }), answer)
     }
 }
 
@@ -53,11 +46,7 @@ impl<O: Operation> Queued for Waiting<O> {
     }
 
     fn answer(self: Box<Self>) {
-        let Self {
-            operation,
-            planned,
-            reply,
-        } = *self;
+        let Self { operation, planned, reply } = *self;
         let answer = planned.unwrap_or_else(|| operation.failed(&MetaError::Closed));
         // Whoever waited may have gone; what was done stays done.
         let _ = reply.send(answer);

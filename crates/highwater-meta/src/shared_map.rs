@@ -24,19 +24,13 @@ pub struct SharedMap<K, V> {
 
 impl<K, V> Clone for SharedMap<K, V> {
     fn clone(&self) -> Self {
-        Self {
-            chunks: Arc::clone(&self.chunks),
-            len: self.len,
-        }
+        Self { chunks: Arc::clone(&self.chunks), len: self.len }
     }
 }
 
 impl<K, V> Default for SharedMap<K, V> {
     fn default() -> Self {
-        Self {
-            chunks: Arc::new(Vec::new()),
-            len: 0,
-        }
+        Self { chunks: Arc::new(Vec::new()), len: 0 }
     }
 }
 
@@ -73,18 +67,12 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         };
         let entries = Arc::make_mut(chunk);
         match entries.binary_search_by(|(k, _)| k.cmp(&key)) {
-            Ok(at) => entries
-                .get_mut(at)
-                .map(|(_, old)| std::mem::replace(old, value)),
+            Ok(at) => entries.get_mut(at).map(|(_, old)| std::mem::replace(old, value)),
             Err(at) => {
                 entries.insert(at, (key, value));
                 if entries.len() > CHUNK {
                     // Appending at the end is common (sorted input): then leave the left one full.
-                    let keep = if at + 1 == entries.len() {
-                        CHUNK
-                    } else {
-                        CHUNK / 2
-                    };
+                    let keep = if at + 1 == entries.len() { CHUNK } else { CHUNK / 2 };
                     let right = entries.split_off(keep);
                     chunks.insert(index + 1, Arc::new(right));
                 }
@@ -100,11 +88,7 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         K: Borrow<Q>,
     {
         let index = self.chunk_of(key);
-        let at = self
-            .chunks
-            .get(index)?
-            .binary_search_by(|(k, _)| k.borrow().cmp(key))
-            .ok()?;
+        let at = self.chunks.get(index)?.binary_search_by(|(k, _)| k.borrow().cmp(key)).ok()?;
         let chunks = Arc::make_mut(&mut self.chunks);
         let entries = Arc::make_mut(chunks.get_mut(index)?);
         let (_, value) = entries.remove(at);
@@ -117,28 +101,17 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
 
     /// All entries, ascending by key.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.chunks
-            .iter()
-            .flat_map(|chunk| chunk.iter().map(|(k, v)| (k, v)))
+        self.chunks.iter().flat_map(|chunk| chunk.iter().map(|(k, v)| (k, v)))
     }
 
     /// The entries whose key is `from` or above, ascending: for pages of a listing.
-    pub fn iter_from<'a, Q: Ord + ?Sized>(
-        &'a self,
-        from: &Q,
-    ) -> impl Iterator<Item = (&'a K, &'a V)>
+    pub fn iter_from<'a, Q: Ord + ?Sized>(&'a self, from: &Q) -> impl Iterator<Item = (&'a K, &'a V)>
     where
         K: Borrow<Q>,
     {
         let index = self.chunk_of(from).min(self.chunks.len());
-        let skip = self
-            .chunks
-            .get(index)
-            .map_or(0, |chunk| chunk.partition_point(|(k, _)| k.borrow() < from));
-        self.chunks[index..]
-            .iter()
-            .flat_map(|chunk| chunk.iter().map(|(k, v)| (k, v)))
-            .skip(skip)
+        let skip = self.chunks.get(index).map_or(0, |chunk| chunk.partition_point(|(k, _)| k.borrow() < from));
+        self.chunks[index..].iter().flat_map(|chunk| chunk.iter().map(|(k, v)| (k, v))).skip(skip)
     }
 
     /// Replaces every value.
@@ -146,19 +119,9 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         let chunks = self
             .chunks
             .iter()
-            .map(|chunk| {
-                Arc::new(
-                    chunk
-                        .iter()
-                        .map(|(k, v)| (k.clone(), change(v)))
-                        .collect::<Vec<_>>(),
-                )
-            })
+            .map(|chunk| Arc::new(chunk.iter().map(|(k, v)| (k.clone(), change(v))).collect::<Vec<_>>()))
             .collect::<Vec<_>>();
-        Self {
-            chunks: Arc::new(chunks),
-            len: self.len,
-        }
+        Self { chunks: Arc::new(chunks), len: self.len }
     }
 
     /// Index of the first chunk whose last key is at or above `key`; the number of chunks if none.
@@ -166,18 +129,13 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.chunks
-            .partition_point(|chunk| chunk.last().is_some_and(|(last, _)| last.borrow() < key))
+        self.chunks.partition_point(|chunk| chunk.last().is_some_and(|(last, _)| last.borrow() < key))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        reason = "a test says what went wrong by panicking"
-    )]
+    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what went wrong by panicking")]
 
     use std::collections::BTreeMap;
 
@@ -236,12 +194,7 @@ mod tests {
         assert_eq!(map.chunks.len(), 100_000_usize.div_ceil(CHUNK));
         let mut fork = map.clone();
         fork.insert(100_000, ());
-        let shared = map
-            .chunks
-            .iter()
-            .zip(fork.chunks.iter())
-            .filter(|(a, b)| Arc::ptr_eq(a, b))
-            .count();
+        let shared = map.chunks.iter().zip(fork.chunks.iter()).filter(|(a, b)| Arc::ptr_eq(a, b)).count();
         assert_eq!(shared, map.chunks.len() - 1);
     }
 }

@@ -56,11 +56,7 @@ pub fn encode(state: &ClusterState) -> Result<Vec<u8>, FormatError> {
         .map(|topic| TopicForm {
             id: topic.id,
             name: topic.name.to_string(),
-            partitions: topic
-                .partitions
-                .iter()
-                .map(|ShardId(shard)| *shard)
-                .collect(),
+            partitions: topic.partitions.iter().map(|ShardId(shard)| *shard).collect(),
             configs: topic.configs.clone(),
             internal: topic.internal,
         })
@@ -81,61 +77,30 @@ pub fn encode(state: &ClusterState) -> Result<Vec<u8>, FormatError> {
 /// The state in a snapshot, on this broker. `object` names it in errors.
 pub fn decode(object: &str, bytes: &[u8], local: Arc<Local>) -> Result<ClusterState, FormatError> {
     check_format(object, bytes, FORMAT)?;
-    let form: SnapshotForm =
-        serde_json::from_slice(bytes).map_err(|e| FormatError::corrupt(object, &e))?;
+    let form: SnapshotForm = serde_json::from_slice(bytes).map_err(|e| FormatError::corrupt(object, &e))?;
     let mut state = ClusterState::empty(local);
     // By way of the edits, so that a snapshot can hold nothing that they could not have made.
     let mut put = |edit: Edit| {
-        apply(&mut state, &edit).map_err(|refused| FormatError::Corrupt {
-            object: object.to_owned(),
-            detail: refused.to_string(),
-        })
+        apply(&mut state, &edit)
+            .map_err(|refused| FormatError::Corrupt { object: object.to_owned(), detail: refused.to_string() })
     };
-    put(Edit::Found {
-        cluster_id: form.cluster_id,
-        shards: form.shards,
-    })?;
+    put(Edit::Found { cluster_id: form.cluster_id, shards: form.shards })?;
     if !form.default_configs.is_empty() {
-        put(Edit::SetBrokerConfigs {
-            broker: None,
-            changes: as_changes(form.default_configs),
-        })?;
+        put(Edit::SetBrokerConfigs { broker: None, changes: as_changes(form.default_configs) })?;
     }
     for (broker, configs) in form.broker_configs {
-        put(Edit::SetBrokerConfigs {
-            broker: Some(broker),
-            changes: as_changes(configs),
-        })?;
+        put(Edit::SetBrokerConfigs { broker: Some(broker), changes: as_changes(configs) })?;
     }
-    for TopicForm {
-        id,
-        name,
-        partitions,
-        configs,
-        internal,
-    } in form.topics
-    {
-        put(Edit::CreateTopic {
-            id,
-            name,
-            partitions,
-            configs,
-            internal,
-        })?;
+    for TopicForm { id, name, partitions, configs, internal } in form.topics {
+        put(Edit::CreateTopic { id, name, partitions, configs, internal })?;
     }
     if form.next_producer_id != 0 {
-        put(Edit::TakeProducerIds {
-            first: 0,
-            count: form.next_producer_id,
-        })?;
+        put(Edit::TakeProducerIds { first: 0, count: form.next_producer_id })?;
     }
     state.version = form.version;
     Ok(state)
 }
 
 fn as_changes(configs: Configs) -> BTreeMap<String, Option<String>> {
-    configs
-        .into_iter()
-        .map(|(name, value)| (name, Some(value)))
-        .collect()
+    configs.into_iter().map(|(name, value)| (name, Some(value))).collect()
 }

@@ -6,17 +6,9 @@ use highwater_types::ShardId;
 /// with the fewest partitions so far come first; so a topic's load is even over the shards, and so
 /// is that of many small topics. `load` is the number of partitions of each shard.
 pub fn spread(load: &[u32], count: usize) -> Vec<ShardId> {
-    let mut order: Vec<(u32, u32)> = (0u32..)
-        .zip(load)
-        .map(|(shard, load)| (*load, shard))
-        .collect();
+    let mut order: Vec<(u32, u32)> = (0u32..).zip(load).map(|(shard, load)| (*load, shard)).collect();
     order.sort_unstable();
-    order
-        .iter()
-        .map(|(_, shard)| ShardId(*shard))
-        .cycle()
-        .take(if load.is_empty() { 0 } else { count })
-        .collect()
+    order.iter().map(|(_, shard)| ShardId(*shard)).cycle().take(if load.is_empty() { 0 } else { count }).collect()
 }
 
 #[cfg(test)]
@@ -27,10 +19,7 @@ mod tests {
 
     #[test]
     fn the_emptiest_come_first() {
-        assert_eq!(
-            spread(&[3, 1, 2], 4),
-            [ShardId(1), ShardId(2), ShardId(0), ShardId(1)]
-        );
+        assert_eq!(spread(&[3, 1, 2], 4), [ShardId(1), ShardId(2), ShardId(0), ShardId(1)]);
         assert_eq!(spread(&[], 4), []);
     }
 

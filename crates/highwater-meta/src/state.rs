@@ -125,23 +125,12 @@ impl ClusterState {
 
     /// Every partition of a shard with its topic, ascending by topic name and partition. Looks at
     /// every topic: for the opening of a shard, not for a request.
-    pub fn partitions_of(
-        &self,
-        shard: ShardId,
-    ) -> impl Iterator<Item = (TopicPartition, &Arc<Topic>)> {
+    pub fn partitions_of(&self, shard: ShardId) -> impl Iterator<Item = (TopicPartition, &Arc<Topic>)> {
         self.topics().flat_map(move |topic| {
             (0i32..)
                 .zip(&topic.partitions)
                 .filter(move |(_, of)| **of == shard)
-                .map(move |(partition, _)| {
-                    (
-                        TopicPartition {
-                            topic: topic.id,
-                            partition,
-                        },
-                        topic,
-                    )
-                })
+                .map(move |(partition, _)| (TopicPartition { topic: topic.id, partition }, topic))
         })
     }
 
@@ -168,21 +157,15 @@ impl ClusterState {
     /// Every topic configuration with the value in effect for a topic that sets `own`.
     pub fn describe_topic_configs(&self, own: &Configs) -> Vec<ConfigEntry> {
         let [broker, default, fixed] = self.inherited();
-        let brokers = [
-            (broker, Source::DynamicBroker),
-            (default, Source::DynamicDefault),
-            (fixed, Source::StaticBroker),
-        ];
+        let brokers =
+            [(broker, Source::DynamicBroker), (default, Source::DynamicDefault), (fixed, Source::StaticBroker)];
         config::describe::describe_topic(own, &brokers)
     }
 
     /// The broker configurations under every topic's own, strongest first.
     pub(crate) fn inherited(&self) -> [&Configs; 3] {
         static NONE: Configs = Configs::new();
-        let broker = self
-            .broker_configs
-            .get(&self.local.node_id)
-            .unwrap_or(&NONE);
+        let broker = self.broker_configs.get(&self.local.node_id).unwrap_or(&NONE);
         [broker, &self.default_configs, &self.local.configs]
     }
 
@@ -199,19 +182,10 @@ impl ClusterState {
     pub(crate) fn resolve_all(&mut self) {
         self.settings = Arc::new(BrokerSettings::resolve(&self.inherited()));
         self.plain_settings = Arc::new(TopicSettings::resolve(&Configs::new(), &self.inherited()));
-        let fresh = |topic: &Arc<Topic>| {
-            Arc::new(Topic {
-                settings: self.resolve(&topic.configs),
-                ..Topic::clone(topic)
-            })
-        };
+        let fresh =
+            |topic: &Arc<Topic>| Arc::new(Topic { settings: self.resolve(&topic.configs), ..Topic::clone(topic) });
         let by_name = self.by_name.map_values(fresh);
-        let by_id = self.by_id.map_values(|topic| {
-            by_name
-                .get(&topic.name)
-                .cloned()
-                .unwrap_or_else(|| fresh(topic))
-        });
+        let by_id = self.by_id.map_values(|topic| by_name.get(&topic.name).cloned().unwrap_or_else(|| fresh(topic)));
         self.by_name = by_name;
         self.by_id = by_id;
     }
@@ -232,8 +206,7 @@ impl ClusterState {
     pub(crate) fn take_topic(&mut self, id: TopicId) -> Option<Arc<Topic>> {
         let topic = self.by_id.remove(&id)?;
         self.by_name.remove(&*topic.name);
-        self.by_collision
-            .remove(names::collision_key(&topic.name).as_ref());
+        self.by_collision.remove(names::collision_key(&topic.name).as_ref());
         Some(topic)
     }
 
@@ -254,13 +227,7 @@ impl ClusterState {
 impl PartialEq for ClusterState {
     fn eq(&self, other: &Self) -> bool {
         let plain = |topic: &Arc<Topic>| {
-            (
-                topic.id,
-                Arc::clone(&topic.name),
-                topic.partitions.clone(),
-                topic.internal,
-                topic.configs.clone(),
-            )
+            (topic.id, Arc::clone(&topic.name), topic.partitions.clone(), topic.internal, topic.configs.clone())
         };
         self.version == other.version
             && self.cluster_id == other.cluster_id

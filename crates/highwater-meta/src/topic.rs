@@ -27,9 +27,7 @@ pub struct Topic {
 impl Topic {
     /// The shard of a partition; `None` if there is no such partition.
     pub fn shard(&self, partition: i32) -> Option<ShardId> {
-        self.partitions
-            .get(usize::try_from(partition).ok()?)
-            .copied()
+        self.partitions.get(usize::try_from(partition).ok()?).copied()
     }
 
     /// Number of partitions.

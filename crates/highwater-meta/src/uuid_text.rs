@@ -9,10 +9,7 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 pub fn format(uuid: Uuid) -> String {
     let mut text = String::with_capacity(22);
     for group in uuid.as_bytes().chunks(3) {
-        let word = group
-            .iter()
-            .fold(0u32, |word, byte| (word << 8) | u32::from(*byte))
-            << (8 * (3 - group.len()));
+        let word = group.iter().fold(0u32, |word, byte| (word << 8) | u32::from(*byte)) << (8 * (3 - group.len()));
         for digit in 0..=group.len() {
             let index = (word >> (18 - 6 * digit)) & 63;
             text.push(char::from(ALPHABET[index as usize]));
@@ -47,8 +44,7 @@ pub fn parse(text: &str) -> Option<Uuid> {
 pub fn random(random: &dyn Random) -> Uuid {
     loop {
         let bits = random.next_u128();
-        let uuid =
-            Uuid::from_u128((bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62));
+        let uuid = Uuid::from_u128((bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62));
         if !format(uuid).starts_with('-') {
             return uuid;
         }
@@ -66,17 +62,10 @@ mod tests {
         assert_eq!(format(Uuid::from_u128(0)), "AAAAAAAAAAAAAAAAAAAAAA");
         assert_eq!(format(Uuid::from_u128(1)), "AAAAAAAAAAAAAAAAAAAAAQ");
         assert_eq!(format(Uuid::from_u128(u128::MAX)), "_____________________w");
-        assert_eq!(
-            format(Uuid::from_u128(0x0123_4567_89ab_cdef_fedc_ba98_7654_3210)),
-            "ASNFZ4mrze_-3LqYdlQyEA"
-        );
-        for bad in [
-            "",
-            "AAAAAAAAAAAAAAAAAAAAA",
-            "AAAAAAAAAAAAAAAAAAAAAB",
-            "AAAAAAAAAAAAAAAAAAAAA=",
-            "ÄAAAAAAAAAAAAAAAAAAAA",
-        ] {
+        assert_eq!(format(Uuid::from_u128(0x0123_4567_89ab_cdef_fedc_ba98_7654_3210)), "ASNFZ4mrze_-3LqYdlQyEA");
+        for bad in
+            ["", "AAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAB", "AAAAAAAAAAAAAAAAAAAAA=", "ÄAAAAAAAAAAAAAAAAAAAA"]
+        {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

@@ -9,23 +9,14 @@ use highwater_kafka::Endpoint;
 use crate::config::{ServeConfig, StoreTarget};
 
 /// The lines, with an end of line each.
-pub fn lines(
-    config: &ServeConfig,
-    kafka: SocketAddr,
-    http: SocketAddr,
-    advertised: &Endpoint,
-) -> String {
+pub fn lines(config: &ServeConfig, kafka: SocketAddr, http: SocketAddr, advertised: &Endpoint) -> String {
     let clients = if advertised.host.contains(':') {
         format!("[{}]:{}", advertised.host, advertised.port)
     } else {
         format!("{}:{}", advertised.host, advertised.port)
     };
     let listens = kafka.to_string();
-    let kafka = if listens == clients {
-        listens
-    } else {
-        format!("{listens}, advertised as {clients}")
-    };
+    let kafka = if listens == clients { listens } else { format!("{listens}, advertised as {clients}") };
     let data = config.data.display();
     let place = match &config.store_target {
         StoreTarget::Directory(directory) if directory.starts_with(&config.data) => {
@@ -55,10 +46,7 @@ pub fn print(lines: &str) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test says what went wrong by panicking"
-    )]
+    #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
     use clap::Parser;
 
@@ -85,28 +73,10 @@ mod tests {
         ] {
             assert!(text.contains(part), "{text}");
         }
-        let text = shown(&[
-            "--data",
-            "/d",
-            "--listen",
-            "0.0.0.0:9",
-            "--advertise",
-            "fd00::1",
-            "--store",
-            "s3://b/p",
-        ]);
-        assert!(
-            text.contains("0.0.0.0:9, advertised as [fd00::1]:9\n"),
-            "{text}"
-        );
-        assert!(
-            text.contains("data     s3://b/p (write-ahead log in /d)\n"),
-            "{text}"
-        );
+        let text = shown(&["--data", "/d", "--listen", "0.0.0.0:9", "--advertise", "fd00::1", "--store", "s3://b/p"]);
+        assert!(text.contains("0.0.0.0:9, advertised as [fd00::1]:9\n"), "{text}");
+        assert!(text.contains("data     s3://b/p (write-ahead log in /d)\n"), "{text}");
         let text = shown(&["--data", "/d", "--store", "file:///e"]);
-        assert!(
-            text.contains("data     /e (write-ahead log in /d)\n"),
-            "{text}"
-        );
+        assert!(text.contains("data     /e (write-ahead log in /d)\n"), "{text}");
     }
 }

@@ -72,17 +72,8 @@ impl ServeConfig {
             return Err(refuse(format!("--zone takes 1 to {MAX_NAME} bytes")));
         }
         let (store_url, store_target) = store(&args, &data)?;
-        let endpoint_is_ip = args
-            .s3_endpoint
-            .as_deref()
-            .map(endpoint_is_ip)
-            .transpose()?
-            .unwrap_or(false);
-        let configs = args
-            .configs
-            .iter()
-            .map(|pair| broker_config(pair))
-            .collect::<Result<_, _>>()?;
+        let endpoint_is_ip = args.s3_endpoint.as_deref().map(endpoint_is_ip).transpose()?.unwrap_or(false);
+        let configs = args.configs.iter().map(|pair| broker_config(pair)).collect::<Result<_, _>>()?;
         Ok(Self {
             data,
             listen,
@@ -106,10 +97,7 @@ impl ServeConfig {
 
     /// What clients are told, once the socket has its port.
     pub fn advertised(&self, bound: SocketAddr) -> Endpoint {
-        Endpoint {
-            host: self.advertise_host.clone(),
-            port: self.advertise_port.unwrap_or(bound.port()),
-        }
+        Endpoint { host: self.advertise_host.clone(), port: self.advertise_port.unwrap_or(bound.port()) }
     }
 }
 
@@ -126,24 +114,14 @@ fn socket(flag: &str, text: &str) -> Result<SocketAddr, StartError> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
-    let resolved = text
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut addresses| addresses.next());
-    resolved.ok_or_else(|| {
-        refuse(format!(
-            "{flag} takes ADDRESS:PORT, such as 127.0.0.1:9092 or [::1]:9092; got '{text}'"
-        ))
-    })
+    let resolved = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+    resolved
+        .ok_or_else(|| refuse(format!("{flag} takes ADDRESS:PORT, such as 127.0.0.1:9092 or [::1]:9092; got '{text}'")))
 }
 
 /// HOST, HOST:PORT, IPv6 or [IPv6]:PORT.
 fn host_port(text: &str) -> Result<(String, Option<u16>), StartError> {
-    let wrong = |why: &str| {
-        refuse(format!(
-            "--advertise takes HOST or HOST:PORT, got '{text}': {why}"
-        ))
-    };
+    let wrong = |why: &str| refuse(format!("--advertise takes HOST or HOST:PORT, got '{text}': {why}"));
     if let Ok(ip) = text.parse::<IpAddr>() {
         return reachable(ip, None, &wrong);
     }
@@ -152,13 +130,9 @@ fn host_port(text: &str) -> Result<(String, Option<u16>), StartError> {
     }
     let (host, port) = match text.split_once(':') {
         None => (text, None),
-        Some((host, port)) => (
-            host,
-            Some(
-                port.parse::<u16>()
-                    .map_err(|_| wrong("the port is not a number up to 65535"))?,
-            ),
-        ),
+        Some((host, port)) => {
+            (host, Some(port.parse::<u16>().map_err(|_| wrong("the port is not a number up to 65535"))?))
+        }
     };
     if port == Some(0) {
         return Err(wrong("clients cannot reach port 0"));
@@ -196,48 +170,32 @@ fn store(args: &ServeArgs, data: &Path) -> Result<(String, StoreTarget), StartEr
     .find_map(|(given, flag)| given.then_some(flag));
     let url = match &args.store {
         Some(url) => Url::parse(url).map_err(|error| {
-            refuse(format!(
-                "--store takes s3://BUCKET/PREFIX or file:///DIR, got '{url}': {error}"
-            ))
+            refuse(format!("--store takes s3://BUCKET/PREFIX or file:///DIR, got '{url}': {error}"))
         })?,
-        None => Url::from_file_path(data.join("bucket")).map_err(|()| {
-            refuse(format!(
-                "--data {} cannot be written as a URL",
-                data.display()
-            ))
-        })?,
+        None => Url::from_file_path(data.join("bucket"))
+            .map_err(|()| refuse(format!("--data {} cannot be written as a URL", data.display())))?,
     };
     if url.scheme() == "s3" {
         return Ok((url.to_string(), StoreTarget::Bucket));
     }
     if url.scheme() != "file" {
-        return Err(refuse(format!(
-            "--store takes s3://BUCKET/PREFIX or file:///DIR, got '{url}'"
-        )));
+        return Err(refuse(format!("--store takes s3://BUCKET/PREFIX or file:///DIR, got '{url}'")));
     }
     if let Some(flag) = s3_flag {
         return Err(refuse(format!("{flag} needs --store s3://BUCKET/PREFIX")));
     }
     let directory = url.to_file_path().map_err(|()| {
-        refuse(format!(
-            "--store {url} is not a directory of this machine: file:///DIR takes an absolute path"
-        ))
+        refuse(format!("--store {url} is not a directory of this machine: file:///DIR takes an absolute path"))
     })?;
     if args.store.is_some() && directory == data {
-        return Err(refuse(format!(
-            "--store {url} is the data directory itself: give it a directory of its own"
-        )));
+        return Err(refuse(format!("--store {url} is the data directory itself: give it a directory of its own")));
     }
     Ok((url.to_string(), StoreTarget::Directory(directory)))
 }
 
 /// Whether an endpoint's host is an IP address, which has no names below it for buckets.
 fn endpoint_is_ip(text: &str) -> Result<bool, StartError> {
-    let wrong = |why: &str| {
-        refuse(format!(
-            "--s3-endpoint takes http(s)://HOST:PORT, got '{text}': {why}"
-        ))
-    };
+    let wrong = |why: &str| refuse(format!("--s3-endpoint takes http(s)://HOST:PORT, got '{text}': {why}"));
     let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(wrong("not http or https"));
@@ -258,23 +216,16 @@ fn region(flag: Option<String>) -> String {
 
 /// NAME=VALUE of a Kafka broker configuration.
 fn broker_config(pair: &str) -> Result<(String, String), StartError> {
-    let (name, value) = pair.split_once('=').ok_or_else(|| {
-        refuse(format!(
-            "--config takes NAME=VALUE, such as num.partitions=4; got '{pair}'"
-        ))
-    })?;
-    highwater_meta::config::broker::check(name, value)
-        .map_err(|error| refuse(format!("--config {pair}: {error}")))?;
+    let (name, value) = pair
+        .split_once('=')
+        .ok_or_else(|| refuse(format!("--config takes NAME=VALUE, such as num.partitions=4; got '{pair}'")))?;
+    highwater_meta::config::broker::check(name, value).map_err(|error| refuse(format!("--config {pair}: {error}")))?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        clippy::panic,
-        reason = "a test says what went wrong by panicking"
-    )]
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what went wrong by panicking")]
 
     use clap::Parser;
 
@@ -282,8 +233,7 @@ mod tests {
     use crate::cli::{Cli, Command};
 
     fn resolve(flags: &[&str]) -> Result<ServeConfig, String> {
-        let cli = Cli::try_parse_from(["highwater", "serve"].iter().chain(flags))
-            .map_err(|e| e.to_string())?;
+        let cli = Cli::try_parse_from(["highwater", "serve"].iter().chain(flags)).map_err(|e| e.to_string())?;
         let Command::Serve(args) = cli.command;
         ServeConfig::resolve(args).map_err(|e| e.to_string())
     }
@@ -294,27 +244,17 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:9092");
         assert_eq!(config.http.to_string(), "127.0.0.1:8090");
         assert!(config.data.is_absolute() && config.data.ends_with("highwater-data"));
-        let StoreTarget::Directory(directory) = &config.store_target else {
-            panic!("{config:?}")
-        };
+        let StoreTarget::Directory(directory) = &config.store_target else { panic!("{config:?}") };
         assert_eq!(directory, &config.data.join("bucket"));
         assert!(config.store_url.starts_with("file:///"));
         let bound = SocketAddr::from(([127, 0, 0, 1], 4711));
-        assert_eq!(
-            config.advertised(bound),
-            Endpoint {
-                host: "127.0.0.1".to_owned(),
-                port: 4711
-            }
-        );
+        assert_eq!(config.advertised(bound), Endpoint { host: "127.0.0.1".to_owned(), port: 4711 });
         assert_eq!(config.node_id, NodeId(1));
     }
 
     #[test]
     fn what_clients_are_told() {
-        let told = |flags: &[&str]| {
-            resolve(flags).map(|c| c.advertised(SocketAddr::from(([0, 0, 0, 0], 9092))))
-        };
+        let told = |flags: &[&str]| resolve(flags).map(|c| c.advertised(SocketAddr::from(([0, 0, 0, 0], 9092))));
         let wild = ["--listen", "0.0.0.0:9092", "--advertise"];
         for (advertise, host, port) in [
             ("kafka.example", "kafka.example", 9092),
@@ -325,81 +265,31 @@ mod tests {
             ("[fd00::1]:7", "fd00::1", 7),
         ] {
             let endpoint = told(&[wild[0], wild[1], wild[2], advertise]).unwrap();
-            assert_eq!(
-                endpoint,
-                Endpoint {
-                    host: host.to_owned(),
-                    port
-                }
-            );
+            assert_eq!(endpoint, Endpoint { host: host.to_owned(), port });
         }
-        for bad in [
-            "",
-            "a b",
-            "x:y",
-            "x:70000",
-            "x:0",
-            "0.0.0.0",
-            "[::]:9",
-            "::",
-            "1.2.3.4:0",
-            "x:1:2",
-        ] {
+        for bad in ["", "a b", "x:y", "x:70000", "x:0", "0.0.0.0", "[::]:9", "::", "1.2.3.4:0", "x:1:2"] {
             let line = told(&[wild[0], wild[1], wild[2], bad]).unwrap_err();
-            assert!(
-                line.starts_with("--advertise takes HOST or HOST:PORT"),
-                "{line}"
-            );
+            assert!(line.starts_with("--advertise takes HOST or HOST:PORT"), "{line}");
         }
     }
 
     #[test]
     fn refused_in_one_line() {
         for (flags, begins) in [
-            (
-                vec!["--listen", "0.0.0.0:9092"],
-                "listening on 0.0.0.0:9092 needs --advertise",
-            ),
-            (
-                vec!["--listen", "[::]:9092"],
-                "listening on [::]:9092 needs --advertise",
-            ),
+            (vec!["--listen", "0.0.0.0:9092"], "listening on 0.0.0.0:9092 needs --advertise"),
+            (vec!["--listen", "[::]:9092"], "listening on [::]:9092 needs --advertise"),
             (vec!["--listen", "9092"], "--listen takes ADDRESS:PORT"),
             (vec!["--http", "x"], "--http takes ADDRESS:PORT"),
             (vec!["--store", "ftp://x"], "--store takes"),
             (vec!["--store", "bucket"], "--store takes"),
-            (
-                vec!["--s3-endpoint", "http://x"],
-                "--s3-endpoint needs --store s3://",
-            ),
-            (
-                vec!["--store", "file:///x", "--s3-path-style"],
-                "--s3-path-style needs --store s3://",
-            ),
-            (
-                vec!["--data", "/x", "--store", "file:///x"],
-                "--store file:///x is the data directory itself",
-            ),
-            (
-                vec!["--store", "s3://b", "--s3-endpoint", "localhost:9000"],
-                "--s3-endpoint takes http(s)://HOST:PORT",
-            ),
-            (
-                vec!["--store", "s3://b", "--s3-endpoint", "x"],
-                "--s3-endpoint takes http(s)://HOST:PORT",
-            ),
-            (
-                vec!["--config", "num.partitions"],
-                "--config takes NAME=VALUE",
-            ),
-            (
-                vec!["--config", "no.such=1"],
-                "--config no.such=1: Unknown broker config name",
-            ),
-            (
-                vec!["--config", "num.partitions=0"],
-                "--config num.partitions=0: Invalid value",
-            ),
+            (vec!["--s3-endpoint", "http://x"], "--s3-endpoint needs --store s3://"),
+            (vec!["--store", "file:///x", "--s3-path-style"], "--s3-path-style needs --store s3://"),
+            (vec!["--data", "/x", "--store", "file:///x"], "--store file:///x is the data directory itself"),
+            (vec!["--store", "s3://b", "--s3-endpoint", "localhost:9000"], "--s3-endpoint takes http(s)://HOST:PORT"),
+            (vec!["--store", "s3://b", "--s3-endpoint", "x"], "--s3-endpoint takes http(s)://HOST:PORT"),
+            (vec!["--config", "num.partitions"], "--config takes NAME=VALUE"),
+            (vec!["--config", "no.such=1"], "--config no.such=1: Unknown broker config name"),
+            (vec!["--config", "num.partitions=0"], "--config num.partitions=0: Invalid value"),
             (vec!["--zone", ""], "--zone takes"),
         ] {
             let line = resolve(&flags).unwrap_err();
@@ -410,14 +300,7 @@ mod tests {
 
     #[test]
     fn a_bucket() {
-        let flags = [
-            "--store",
-            "s3://b/p",
-            "--s3-endpoint",
-            "http://[::1]:9000",
-            "--s3-region",
-            "x",
-        ];
+        let flags = ["--store", "s3://b/p", "--s3-endpoint", "http://[::1]:9000", "--s3-region", "x"];
         let config = resolve(&flags).unwrap();
         assert_eq!(config.store_target, StoreTarget::Bucket);
         assert_eq!(config.store_url, "s3://b/p");
@@ -425,11 +308,6 @@ mod tests {
         assert!(config.store_options.s3_path_style && !config.store_options.s3_allow_http);
         let named = ["--store", "s3://b", "--s3-endpoint", "http://minio:9000"];
         assert!(!resolve(&named).unwrap().store_options.s3_path_style);
-        assert!(
-            resolve(&[&named[..], &["--s3-path-style"]].concat())
-                .unwrap()
-                .store_options
-                .s3_path_style
-        );
+        assert!(resolve(&[&named[..], &["--s3-path-style"]].concat()).unwrap().store_options.s3_path_style);
     }
 }

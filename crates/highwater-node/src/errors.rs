@@ -60,9 +60,7 @@ pub enum StartError {
     #[error("{0}")]
     Lease(#[from] LeaseError),
     /// Another broker leads.
-    #[error(
-        "{0} took over while this broker was not heard of; start this one again to stand by for it"
-    )]
+    #[error("{0} took over while this broker was not heard of; start this one again to stand by for it")]
     TakenOver(Box<Holder>),
     /// The engine.
     #[error("{}", chain(.0))]
@@ -75,9 +73,7 @@ pub enum StartError {
 fn bind_line(address: SocketAddr, flag: &str, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            format!(
-                "{address} is in use by another program: stop it, or choose another address with {flag}"
-            )
+            format!("{address} is in use by another program: stop it, or choose another address with {flag}")
         }
         io::ErrorKind::AddrNotAvailable => {
             format!("{address} is not an address of this machine: choose another with {flag}")
@@ -123,24 +119,12 @@ mod tests {
         let address = SocketAddr::from(([127, 0, 0, 1], 9092));
         let source = io::Error::from(io::ErrorKind::AddrInUse);
         assert_eq!(
-            StartError::Bind {
-                address,
-                flag: "--listen",
-                source
-            }
-            .to_string(),
+            StartError::Bind { address, flag: "--listen", source }.to_string(),
             "127.0.0.1:9092 is in use by another program: stop it, or choose another address with --listen"
         );
-        let error = LockError::Held {
-            dir: "/d".into(),
-            holder: "highwater, process 7".to_owned(),
-        };
+        let error = LockError::Held { dir: "/d".into(), holder: "highwater, process 7".to_owned() };
         assert_eq!(
-            StartError::Lock {
-                flag: "--data",
-                error
-            }
-            .to_string(),
+            StartError::Lock { flag: "--data", error }.to_string(),
             "/d is in use by highwater, process 7: stop that one, or use another directory with --data"
         );
     }

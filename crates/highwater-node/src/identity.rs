@@ -30,10 +30,8 @@ struct Form {
 /// Reads the identity in a data directory that this process has locked, or makes one.
 pub fn load_or_create(data: &Path, random: &dyn Random) -> Result<BrokerIdentity, StartError> {
     let path = data.join(FILE);
-    let failed = |path: PathBuf, error: io::Error| StartError::Identity {
-        path,
-        why: format!("cannot be used ({error})"),
-    };
+    let failed =
+        |path: PathBuf, error: io::Error| StartError::Identity { path, why: format!("cannot be used ({error})") };
     match fs::read(&path) {
         Ok(bytes) => read(&bytes).map_err(|why| StartError::Identity { path, why }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -49,10 +47,7 @@ fn read(bytes: &[u8]) -> Result<BrokerIdentity, String> {
     let damaged = "is damaged".to_owned();
     let form: Form = serde_json::from_slice(bytes).map_err(|_| damaged.clone())?;
     if form.format != FORMAT {
-        return Err(format!(
-            "has format {}, and this release knows {FORMAT}",
-            form.format
-        ));
+        return Err(format!("has format {}, and this release knows {FORMAT}", form.format));
     }
     form.identity.parse().map_err(|_| damaged)
 }
@@ -60,10 +55,7 @@ fn read(bytes: &[u8]) -> Result<BrokerIdentity, String> {
 fn write(data: &Path, path: &Path, identity: BrokerIdentity) -> io::Result<()> {
     let temporary = data.join(format!("{FILE}.new"));
     let mut file = fs::File::create(&temporary)?;
-    let form = Form {
-        format: FORMAT,
-        identity: identity.to_string(),
-    };
+    let form = Form { format: FORMAT, identity: identity.to_string() };
     file.write_all(&serde_json::to_vec(&form)?)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
@@ -72,10 +64,7 @@ fn write(data: &Path, path: &Path, identity: BrokerIdentity) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test says what went wrong by panicking"
-    )]
+    #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
     use highwater_env::sim::SimRandom;
 
@@ -94,30 +83,18 @@ mod tests {
     #[test]
     fn golden() {
         let text = br#"{"format":1,"identity":"00112233-4455-4677-8899-aabbccddeeff"}"#;
-        assert_eq!(
-            read(text).unwrap().to_string(),
-            "00112233-4455-4677-8899-aabbccddeeff"
-        );
+        assert_eq!(read(text).unwrap().to_string(), "00112233-4455-4677-8899-aabbccddeeff");
     }
 
     #[test]
     fn damage_is_one_line_that_says_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
-        for (bytes, why) in [
-            ("", "is damaged"),
-            ("{}", "is damaged"),
-            (r#"{"format":9,"identity":"x"}"#, "has format 9"),
-        ] {
+        for (bytes, why) in
+            [("", "is damaged"), ("{}", "is damaged"), (r#"{"format":9,"identity":"x"}"#, "has format 9")]
+        {
             fs::write(dir.path().join(FILE), bytes).unwrap();
-            let line = load_or_create(dir.path(), &SimRandom::new(1))
-                .unwrap_err()
-                .to_string();
-            assert!(
-                line.contains(why)
-                    && line.contains("restore it, or delete it")
-                    && !line.contains('\n'),
-                "{line}"
-            );
+            let line = load_or_create(dir.path(), &SimRandom::new(1)).unwrap_err().to_string();
+            assert!(line.contains(why) && line.contains("restore it, or delete it") && !line.contains('\n'), "{line}");
         }
     }
 }

@@ -49,10 +49,7 @@ fn run(cli: Cli) -> Result<ExitCode, StartError> {
     process::raise_open_files();
     // Whoever opens a TLS connection first would otherwise have to choose; a second call changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(StartError::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)?;
     let code = runtime.block_on(serve::serve(config));
     // What still runs after the drain is not waited for.
     runtime.shutdown_background();

@@ -3,10 +3,7 @@
 /// Raises the number of files that may be open to what the system allows: each connection is one.
 /// A failure is logged only; the broker works with fewer.
 pub fn raise_open_files() {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: getrlimit writes one rlimit to the valid pointer that it is given.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
         tracing::warn!(error = %std::io::Error::last_os_error(), "cannot read the limit of open files");

@@ -25,10 +25,7 @@ impl PutProgress {
         let log: Arc<OnceLock<Log>> = Arc::default();
         let of = Arc::clone(&log);
         let began = env.now();
-        let stall = Mutex::new(Stall {
-            bytes: 0,
-            since: began,
-        });
+        let stall = Mutex::new(Stall { bytes: 0, since: began });
         let progress: Progress = Arc::new(move || {
             let bytes = of.get().map_or(0, Log::unflushed_bytes);
             stall.lock().look(bytes, env.now())
@@ -71,10 +68,7 @@ mod tests {
     #[test]
     fn only_bytes_that_stay_are_a_stall() {
         let at = |seconds: u64| Instant(seconds * 1_000_000_000);
-        let mut stall = Stall {
-            bytes: 0,
-            since: at(0),
-        };
+        let mut stall = Stall { bytes: 0, since: at(0) };
         assert!(stall.look(0, at(100)));
         assert!(stall.look(7, at(110)));
         assert!(stall.look(7, at(150)));

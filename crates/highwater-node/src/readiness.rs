@@ -30,10 +30,7 @@ pub struct Readiness {
 impl Readiness {
     /// Starting.
     pub fn new() -> Self {
-        Self {
-            phase: Arc::new(watch::Sender::new(Phase::Starting)),
-            leads: Arc::default(),
-        }
+        Self { phase: Arc::new(watch::Sender::new(Phase::Starting)), leads: Arc::default() }
     }
 
     /// Moves on.
@@ -53,9 +50,7 @@ impl Readiness {
             Phase::Starting => Err("starting".to_owned()),
             Phase::Waiting(holder) => Err(format!("waiting for {holder}")),
             Phase::Draining => Err("draining".to_owned()),
-            Phase::Ready if self.leads.get().is_some_and(|leads| !leads()) => {
-                Err("not leading every shard".to_owned())
-            }
+            Phase::Ready if self.leads.get().is_some_and(|leads| !leads()) => Err("not leading every shard".to_owned()),
             Phase::Ready => Ok(()),
         }
     }

@@ -16,8 +16,7 @@ use highwater_env::Env;
 use highwater_env::real::RealEnv;
 use highwater_groups::{GroupSettings, Groups, PartitionOffsetsLog};
 use highwater_kafka::{
-    Broker, BrokerInfo as KafkaBroker, Endpoint, Gate, KafkaConfig, OFFSETS_TOPIC, Server,
-    SingleBroker,
+    Broker, BrokerInfo as KafkaBroker, Endpoint, Gate, KafkaConfig, OFFSETS_TOPIC, Server, SingleBroker,
 };
 use highwater_lease::waiting::acquire_all;
 use highwater_lease::{BrokerIdentity, BrokerInfo, Holder, Keeper, LeaseStore};
@@ -73,9 +72,7 @@ pub async fn serve(config: ServeConfig) -> Result<ExitCode, StartError> {
                 holder = serving.lost_leadership(&env) => Some(holder),
             };
             let code = stop(&env, &readiness, Some(serving), started).await;
-            taken_over.map_or(Ok(code), |holder| {
-                Err(StartError::TakenOver(Box::new(holder)))
-            })
+            taken_over.map_or(Ok(code), |holder| Err(StartError::TakenOver(Box::new(holder))))
         }
     }
 }
@@ -148,13 +145,7 @@ async fn start(
     let me = who(config, identity, incarnation, &advertised);
     let leases = storage::open_leases(env, config, &store, me).await?;
     started.leases = Some(Arc::clone(&leases));
-    let meta = MetaClient::open(
-        env,
-        Arc::clone(&store),
-        incarnation,
-        meta_options(config, &*store),
-    )
-    .await?;
+    let meta = MetaClient::open(env, Arc::clone(&store), incarnation, meta_options(config, &*store)).await?;
     started.meta = Some(meta.clone());
     tracing::info!(cluster = meta.state().cluster_id_text(), %identity, store = store.describe(), "found the cluster");
     let progress = PutProgress::new(env.clone());
@@ -162,11 +153,7 @@ async fn start(
     let shards: Vec<ShardId> = (0..meta.state().shards).map(ShardId).collect();
     let listener = lead(env, readiness, &*leases, &shards, &meta, listener, listen).await?;
 
-    let options = EngineOptions::new(
-        config.data.join("wal"),
-        identity.0.as_u128(),
-        !store.is_local(),
-    );
+    let options = EngineOptions::new(config.data.join("wal"), identity.0.as_u128(), !store.is_local());
     let engine = Engine::start(env.clone(), store, meta.clone(), incarnation, options).await?;
     progress.watch(engine.log());
     let watched = engine.log();
@@ -174,28 +161,14 @@ async fn start(
     let kafka = start_kafka(env, config, &advertised, listener, &engine, meta)?;
     readiness.set(Phase::Ready);
     banner::print(&banner::lines(config, listen, http_address, &advertised));
-    Ok(Serving {
-        kafka,
-        engine,
-        leases,
-        shards,
-    })
+    Ok(Serving { kafka, engine, leases, shards })
 }
 
 fn bind_kafka(address: SocketAddr) -> Result<TcpListener, StartError> {
-    highwater_kafka::bind(address).map_err(|source| StartError::Bind {
-        address,
-        flag: "--listen",
-        source,
-    })
+    highwater_kafka::bind(address).map_err(|source| StartError::Bind { address, flag: "--listen", source })
 }
 
-fn who(
-    config: &ServeConfig,
-    identity: BrokerIdentity,
-    incarnation: Incarnation,
-    advertised: &Endpoint,
-) -> BrokerInfo {
+fn who(config: &ServeConfig, identity: BrokerIdentity, incarnation: Incarnation, advertised: &Endpoint) -> BrokerInfo {
     BrokerInfo {
         identity,
         incarnation,
@@ -209,9 +182,7 @@ fn meta_options(config: &ServeConfig, store: &dyn Store) -> MetaOptions {
     let mut configs = config.configs.clone();
     // On a directory the bucket is the same disk as the log: waiting for it makes nothing safer.
     let durability = if store.is_local() { "local" } else { "object" };
-    configs
-        .entry(highwater_meta::config::topic::DURABILITY.to_owned())
-        .or_insert_with(|| durability.to_owned());
+    configs.entry(highwater_meta::config::topic::DURABILITY.to_owned()).or_insert_with(|| durability.to_owned());
     MetaOptions {
         node_id: config.node_id.0,
         shards: SHARDS,
@@ -234,9 +205,7 @@ async fn lead(
     let mut listener = Some(listener);
     acquire_all(env, leases, shards, |holder| {
         listener = None;
-        let line = format!(
-            "highwater: waiting for {holder}, which leads here; not ready until its lease ends\n"
-        );
+        let line = format!("highwater: waiting for {holder}, which leads here; not ready until its lease ends\n");
         banner::print(&line);
         readiness.set(Phase::Waiting(holder.to_string()));
     })
@@ -269,32 +238,13 @@ fn start_kafka(
         Some((topic.id, topic.partition_count().cast_unsigned()))
     });
     let offsets = Arc::new(PartitionOffsetsLog::new(engine.log(), offsets_topic));
-    let groups = Groups::start(
-        env.clone(),
-        offsets,
-        group_settings(meta.state().settings()),
-    );
-    let info = KafkaBroker {
-        node: config.node_id,
-        endpoint: advertised.clone(),
-        rack: config.zone.clone(),
-    };
+    let groups = Groups::start(env.clone(), offsets, group_settings(meta.state().settings()));
+    let info = KafkaBroker { node: config.node_id, endpoint: advertised.clone(), rack: config.zone.clone() };
     let led = engine.log();
-    let brokers = Arc::new(SingleBroker::new(info, move |shard| {
-        led.leader_epoch(shard).unwrap_or(-1)
-    }));
+    let brokers = Arc::new(SingleBroker::new(info, move |shard| led.leader_epoch(shard).unwrap_or(-1)));
     let draining = CancellationToken::new();
-    let broker = Broker::new(
-        env.clone(),
-        kafka.clone(),
-        engine.log(),
-        meta,
-        groups,
-        brokers,
-        draining.clone(),
-    );
-    Server::start(env, listener, Arc::new(Gate::new(broker)), &kafka, draining)
-        .map_err(StartError::Listener)
+    let broker = Broker::new(env.clone(), kafka.clone(), engine.log(), meta, groups, brokers, draining.clone());
+    Server::start(env, listener, Arc::new(Gate::new(broker)), &kafka, draining).map_err(StartError::Listener)
 }
 
 fn group_settings(settings: &BrokerSettings) -> GroupSettings {
@@ -313,12 +263,7 @@ fn group_settings(settings: &BrokerSettings) -> GroupSettings {
 
 /// Drains within [`DRAIN_LIMIT`]. What is acknowledged is safe in any case; the exit code says
 /// whether everything was finished.
-async fn stop(
-    env: &Env,
-    readiness: &Readiness,
-    serving: Option<Serving>,
-    started: Started,
-) -> ExitCode {
+async fn stop(env: &Env, readiness: &Readiness, serving: Option<Serving>, started: Started) -> ExitCode {
     readiness.set(Phase::Draining);
     let mut finished = true;
     if let Some(Serving { kafka, engine, .. }) = serving {
@@ -337,9 +282,5 @@ async fn stop(
     }
     started.give_up(env).await;
     tracing::info!("stopped");
-    if finished {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if finished { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -21,10 +21,7 @@ impl Shutdown {
         let terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
         let (ask, asked) = watch::channel(false);
         tokio::spawn(async move {
-            let mut signals = Signals {
-                interrupt,
-                terminate,
-            };
+            let mut signals = Signals { interrupt, terminate };
             let name = signals.next().await.0;
             tracing::info!(signal = name, "shutting down; a second signal ends at once");
             // Nobody may be listening yet or any more; the second signal still works.

@@ -18,10 +18,7 @@ const LEASE_TTL: Duration = Duration::from_secs(15);
 pub async fn lock_data(env: &Env, config: &ServeConfig) -> Result<DirectoryLock, StartError> {
     DirectoryLock::take(&*env.disk, &config.data, &note())
         .await
-        .map_err(|error| StartError::Lock {
-            flag: "--data",
-            error,
-        })
+        .map_err(|error| StartError::Lock { flag: "--data", error })
 }
 
 /// Opens the bucket and makes sure that it can be used.
@@ -40,17 +37,10 @@ pub async fn open_leases(
         StoreTarget::Directory(directory) => {
             let lock = DirectoryLock::take(&*env.disk, directory, &note())
                 .await
-                .map_err(|error| StartError::Lock {
-                    flag: "--store",
-                    error,
-                })?;
+                .map_err(|error| StartError::Lock { flag: "--store", error })?;
             Ok(Arc::new(DirectoryLeases::new(lock, me)))
         }
-        StoreTarget::Bucket => Ok(Arc::new(BucketLeases::new(
-            Arc::clone(store),
-            me,
-            LEASE_TTL,
-        ))),
+        StoreTarget::Bucket => Ok(Arc::new(BucketLeases::new(Arc::clone(store), me, LEASE_TTL))),
     }
 }
 

@@ -11,17 +11,10 @@ const DEFAULT_FILTER: &str = "warn,highwater=info";
 
 /// Starts logging. `filter` is the flag; a bare level means that level for everything.
 pub fn start(filter: Option<&str>) -> Result<(), StartError> {
-    let from_environment = std::env::var("RUST_LOG")
-        .ok()
-        .filter(|text| !text.trim().is_empty());
-    let text = filter
-        .map(str::to_owned)
-        .or(from_environment)
-        .unwrap_or_else(|| DEFAULT_FILTER.to_owned());
+    let from_environment = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
+    let text = filter.map(str::to_owned).or(from_environment).unwrap_or_else(|| DEFAULT_FILTER.to_owned());
     let filter = EnvFilter::try_new(&text).map_err(|error| {
-        StartError::Config(format!(
-            "'{text}' is not a log filter ({error}): try info, or highwater=debug"
-        ))
+        StartError::Config(format!("'{text}' is not a log filter ({error}): try info, or highwater=debug"))
     })?;
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)

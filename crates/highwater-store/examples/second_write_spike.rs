@@ -59,13 +59,8 @@ struct Source {
 
 impl Source {
     fn new(env: &Env) -> Self {
-        let pool: Vec<u8> = (0..4 * MIB / 8)
-            .flat_map(|_| env.random.next_u64().to_le_bytes())
-            .collect();
-        Self {
-            pool: pool.into(),
-            at: 0,
-        }
+        let pool: Vec<u8> = (0..4 * MIB / 8).flat_map(|_| env.random.next_u64().to_le_bytes()).collect();
+        Self { pool: pool.into(), at: 0 }
     }
 
     fn next(&mut self, len: usize) -> Bytes {
@@ -87,11 +82,7 @@ fn cpu_seconds() -> f64 {
 }
 
 fn mode(direct: bool) -> OpenMode {
-    if direct {
-        OpenMode::CreateDirect
-    } else {
-        OpenMode::Create
-    }
+    if direct { OpenMode::CreateDirect } else { OpenMode::Create }
 }
 
 /// A buffered store's way of writing a segment, for the comparison; the direct one is the store's.
@@ -101,18 +92,14 @@ async fn put_buffered(disk: &dyn Disk, root: &Path, number: usize, chunks: &[Byt
     let mut offset = 0;
     let mut buffer = AlignedBuf::with_capacity(MIB);
     for piece in chunks.chunks(MIB / BATCH_BYTES) {
-        piece
-            .iter()
-            .for_each(|chunk| buffer.extend_from_slice(chunk));
+        piece.iter().for_each(|chunk| buffer.extend_from_slice(chunk));
         let len = buffer.len() as u64;
         buffer = file.write_at(offset, buffer, false).await.0;
         buffer.clear();
         offset += len;
     }
     file.sync_all().await.unwrap();
-    disk.hard_link(&staging, &root.join(format!("{number:020}")))
-        .await
-        .unwrap();
+    disk.hard_link(&staging, &root.join(format!("{number:020}"))).await.unwrap();
     disk.remove_file(&staging).await.unwrap();
     disk.sync_dir(root).await.unwrap();
 }
@@ -120,9 +107,7 @@ async fn put_buffered(disk: &dyn Disk, root: &Path, number: usize, chunks: &[Byt
 async fn write_synced(file: &dyn File, at: u64, bytes: &[Bytes], buffer: AlignedBuf) -> AlignedBuf {
     let mut buffer = buffer;
     buffer.clear();
-    bytes
-        .iter()
-        .for_each(|chunk| buffer.extend_from_slice(chunk));
+    bytes.iter().for_each(|chunk| buffer.extend_from_slice(chunk));
     let (buffer, outcome) = file.write_at(at, buffer, true).await;
     outcome.unwrap();
     buffer
@@ -131,11 +116,7 @@ async fn write_synced(file: &dyn File, at: u64, bytes: &[Bytes], buffer: Aligned
 async fn prepare_log(env: &Env, root: &Path, direct: bool) -> Vec<Arc<dyn File>> {
     let mut files = Vec::new();
     for number in 0..LOG_FILES {
-        let file = env
-            .disk
-            .open(&root.join(format!("log-{number}")), mode(direct))
-            .await
-            .unwrap();
+        let file = env.disk.open(&root.join(format!("log-{number}")), mode(direct)).await.unwrap();
         file.preallocate(LOG_FILE_BYTES as u64).await.unwrap();
         files.push(file);
     }
@@ -143,17 +124,9 @@ async fn prepare_log(env: &Env, root: &Path, direct: bool) -> Vec<Arc<dyn File>>
 }
 
 /// One log for all, and segments beside it.
-async fn run_log(
-    env: &Env,
-    root: &Path,
-    case: Case,
-    total: usize,
-    latencies: &mut Vec<Duration>,
-) -> f64 {
+async fn run_log(env: &Env, root: &Path, case: Case, total: usize, latencies: &mut Vec<Duration>) -> f64 {
     let files = prepare_log(env, root, case.direct).await;
-    let store = DirectoryStore::open(env, &root.join("objects"))
-        .await
-        .unwrap();
+    let store = DirectoryStore::open(env, &root.join("objects")).await.unwrap();
     let mut source = Source::new(env);
     let mut buffer = AlignedBuf::with_capacity(case.group);
     let mut segment = Vec::new();
@@ -162,9 +135,7 @@ async fn run_log(
     for group in 0..total / case.group {
         let at = group * case.group;
         let file = &files[at / LOG_FILE_BYTES % LOG_FILES];
-        let batches: Vec<Bytes> = (0..case.group / BATCH_BYTES)
-            .map(|_| source.next(BATCH_BYTES))
-            .collect();
+        let batches: Vec<Bytes> = (0..case.group / BATCH_BYTES).map(|_| source.next(BATCH_BYTES)).collect();
         let begin = Instant::now();
         buffer = write_synced(&**file, (at % LOG_FILE_BYTES) as u64, &batches, buffer).await;
         latencies.push(begin.elapsed());
@@ -175,10 +146,7 @@ async fn run_log(
             let number = at / SEGMENT_BYTES;
             puts.push_back(tokio::spawn(async move {
                 if case.direct {
-                    store
-                        .create(&format!("{number:020}"), Body::from(chunks))
-                        .await
-                        .unwrap();
+                    store.create(&format!("{number:020}"), Body::from(chunks)).await.unwrap();
                 } else {
                     put_buffered(&*env.disk, &root, number, &chunks).await;
                 }
@@ -204,23 +172,12 @@ struct Growing {
     buffer: AlignedBuf,
 }
 
-async fn begin_segment(
-    env: &Env,
-    root: &Path,
-    direct: bool,
-    number: usize,
-    buffer: AlignedBuf,
-) -> Growing {
+async fn begin_segment(env: &Env, root: &Path, direct: bool, number: usize, buffer: AlignedBuf) -> Growing {
     let path = root.join(format!("growing-{number}"));
     let file = env.disk.open(&path, mode(direct)).await.unwrap();
     file.reserve((SEGMENT_BYTES + 4096) as u64).await.unwrap();
     env.disk.sync_dir(root).await.unwrap();
-    Growing {
-        path,
-        file,
-        len: 0,
-        buffer,
-    }
+    Growing { path, file, len: 0, buffer }
 }
 
 async fn run_one(
@@ -237,36 +194,18 @@ async fn run_one(
     let start = cpu_seconds();
     let mut growing = Vec::new();
     for _ in 0..shards {
-        growing.push(
-            begin_segment(
-                env,
-                root,
-                case.direct,
-                number,
-                AlignedBuf::with_capacity(piece),
-            )
-            .await,
-        );
+        growing.push(begin_segment(env, root, case.direct, number, AlignedBuf::with_capacity(piece)).await);
         number += 1;
     }
     for _ in 0..total / (piece * shards) {
-        let batches: Vec<Vec<Bytes>> = (0..shards)
-            .map(|_| {
-                (0..piece / BATCH_BYTES)
-                    .map(|_| source.next(BATCH_BYTES))
-                    .collect()
-            })
-            .collect();
+        let batches: Vec<Vec<Bytes>> =
+            (0..shards).map(|_| (0..piece / BATCH_BYTES).map(|_| source.next(BATCH_BYTES)).collect()).collect();
         let begin = Instant::now();
-        let writes = growing
-            .into_iter()
-            .zip(&batches)
-            .map(|(mut shard, batches)| async move {
-                shard.buffer =
-                    write_synced(&*shard.file, shard.len as u64, batches, shard.buffer).await;
-                shard.len += piece;
-                shard
-            });
+        let writes = growing.into_iter().zip(&batches).map(|(mut shard, batches)| async move {
+            shard.buffer = write_synced(&*shard.file, shard.len as u64, batches, shard.buffer).await;
+            shard.len += piece;
+            shard
+        });
         growing = futures::future::join_all(writes).await;
         latencies.push(begin.elapsed());
         let mut next = Vec::new();
@@ -277,21 +216,9 @@ async fn run_one(
             }
             // The footer, then the name.
             let footer = AlignedBuf::from_slice(&[7; 4096]);
-            shard
-                .file
-                .write_at(shard.len as u64, footer, false)
-                .await
-                .1
-                .unwrap();
-            shard
-                .file
-                .seal(shard.len as u64 + 1000, 1_700_000_000_000_001_000)
-                .await
-                .unwrap();
-            env.disk
-                .hard_link(&shard.path, &root.join(format!("{number:020}")))
-                .await
-                .unwrap();
+            shard.file.write_at(shard.len as u64, footer, false).await.1.unwrap();
+            shard.file.seal(shard.len as u64 + 1000, 1_700_000_000_000_001_000).await.unwrap();
+            env.disk.hard_link(&shard.path, &root.join(format!("{number:020}"))).await.unwrap();
             env.disk.remove_file(&shard.path).await.unwrap();
             env.disk.sync_dir(root).await.unwrap();
             next.push(begin_segment(env, root, case.direct, number, shard.buffer).await);
@@ -306,60 +233,32 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let root = PathBuf::from(arguments.next().unwrap_or_else(|| "spike".to_owned()));
     let total = arguments.next().map_or(1024, |mib| mib.parse().unwrap()) * MIB;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let env = RealEnv::new(runtime.handle().clone());
     println!("layout                    |  group KiB | CPU s/GiB | p50 ms | p99 ms | MiB/s");
     for group in [64 * KIB, 256 * KIB, MIB] {
         for (label, layout, direct) in [
             ("log alone, direct", Layout::LogOnly, true),
             ("two writes, direct", Layout::Two, true),
-            (
-                "one write, direct, 1 shard",
-                Layout::One { shards: 1 },
-                true,
-            ),
-            (
-                "one write, direct, 4 shards",
-                Layout::One { shards: 4 },
-                true,
-            ),
+            ("one write, direct, 1 shard", Layout::One { shards: 1 }, true),
+            ("one write, direct, 4 shards", Layout::One { shards: 4 }, true),
             ("two writes, buffered", Layout::Two, false),
-            (
-                "one write, buffered, 1 shard",
-                Layout::One { shards: 1 },
-                false,
-            ),
-            (
-                "one write, buffered, 4 shards",
-                Layout::One { shards: 4 },
-                false,
-            ),
+            ("one write, buffered, 1 shard", Layout::One { shards: 1 }, false),
+            ("one write, buffered, 4 shards", Layout::One { shards: 4 }, false),
         ] {
-            let case = Case {
-                layout,
-                direct,
-                group,
-            };
+            let case = Case { layout, direct, group };
             std::fs::create_dir_all(&root).unwrap();
             let mut latencies = Vec::new();
             let begin = Instant::now();
             let cpu = runtime.block_on(async {
                 match layout {
-                    Layout::One { shards } => {
-                        run_one(&env, &root, case, shards, total, &mut latencies).await
-                    }
+                    Layout::One { shards } => run_one(&env, &root, case, shards, total, &mut latencies).await,
                     _ => run_log(&env, &root, case, total, &mut latencies).await,
                 }
             });
             let rate = total as f64 / MIB as f64 / begin.elapsed().as_secs_f64();
             latencies.sort_unstable();
-            let ms = |share: f64| {
-                latencies[((latencies.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3
-            };
+            let ms = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
             let per_gib = cpu * (1 << 30) as f64 / total as f64;
             println!(
                 "{label:<29} | {:>6} | {per_gib:>6.2} | {:>6.2} | {:>6.2} | {rate:>5.0}",

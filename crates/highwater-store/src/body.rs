@@ -37,19 +37,14 @@ impl Body {
             return only.clone();
         }
         let mut all = BytesMut::with_capacity(usize::try_from(self.len).unwrap_or(0));
-        self.chunks
-            .iter()
-            .for_each(|chunk| all.extend_from_slice(chunk));
+        self.chunks.iter().for_each(|chunk| all.extend_from_slice(chunk));
         all.freeze()
     }
 }
 
 impl FromIterator<Bytes> for Body {
     fn from_iter<I: IntoIterator<Item = Bytes>>(chunks: I) -> Self {
-        let chunks: Arc<[Bytes]> = chunks
-            .into_iter()
-            .filter(|chunk| !chunk.is_empty())
-            .collect();
+        let chunks: Arc<[Bytes]> = chunks.into_iter().filter(|chunk| !chunk.is_empty()).collect();
         let len = chunks.iter().map(|chunk| chunk.len() as u64).sum();
         Self { chunks, len }
     }
@@ -91,16 +86,8 @@ mod tests {
 
     #[test]
     fn empty_chunks_vanish_and_lengths_add_up() {
-        let body = Body::from(vec![
-            Bytes::new(),
-            Bytes::from_static(b"ab"),
-            Bytes::new(),
-            Bytes::from_static(b"c"),
-        ]);
-        assert_eq!(
-            (body.len(), body.chunks().len(), &body.to_bytes()[..]),
-            (3, 2, &b"abc"[..])
-        );
+        let body = Body::from(vec![Bytes::new(), Bytes::from_static(b"ab"), Bytes::new(), Bytes::from_static(b"c")]);
+        assert_eq!((body.len(), body.chunks().len(), &body.to_bytes()[..]), (3, 2, &b"abc"[..]));
         assert!(Body::default().is_empty() && Body::from(Bytes::new()).chunks().is_empty());
     }
 }

@@ -70,12 +70,7 @@ pub struct StoreError {
 impl StoreError {
     /// An error without a source.
     pub fn new(kind: StoreErrorKind, name: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            name: name.into(),
-            detail: one_line(&detail.into()),
-            source: None,
-        }
+        Self { kind, name: name.into(), detail: one_line(&detail.into()), source: None }
     }
 
     /// With the error that caused it.
@@ -92,10 +87,7 @@ const DETAIL_LIMIT_BYTES: usize = 600;
 fn one_line(text: &str) -> String {
     let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.len() > DETAIL_LIMIT_BYTES {
-        let cut = (0..=DETAIL_LIMIT_BYTES)
-            .rev()
-            .find(|at| line.is_char_boundary(*at))
-            .unwrap_or(0);
+        let cut = (0..=DETAIL_LIMIT_BYTES).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
         line.truncate(cut);
         line.push('…');
     }
@@ -104,11 +96,7 @@ fn one_line(text: &str) -> String {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.name.is_empty() {
-            f.write_str(&self.detail)
-        } else {
-            write!(f, "{}: {}", self.name, self.detail)
-        }
+        if self.name.is_empty() { f.write_str(&self.detail) } else { write!(f, "{}: {}", self.name, self.detail) }
     }
 }
 
@@ -120,8 +108,6 @@ impl fmt::Debug for StoreError {
 
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source
-            .as_ref()
-            .map(|source| &**source as &(dyn Error + 'static))
+        self.source.as_ref().map(|source| &**source as &(dyn Error + 'static))
     }
 }

@@ -94,12 +94,7 @@ impl Faults {
     /// Wraps `inner`, without faults yet. Chances follow from `seed`, delays pass on `env`'s clock.
     #[must_use]
     pub fn new(inner: Arc<dyn Store>, env: &Env, seed: u64) -> Self {
-        Self {
-            inner,
-            env: env.clone(),
-            random: SimRandom::new(seed),
-            plan: Mutex::default(),
-        }
+        Self { inner, env: env.clone(), random: SimRandom::new(seed), plan: Mutex::default() }
     }
 
     /// From now on faults happen at these rates; all zero: none.
@@ -127,9 +122,7 @@ impl Faults {
 
     fn draw(&self, kind: RequestKind, name: &str) -> Option<Fault> {
         let mut plan = self.plan.lock();
-        let fault = plan
-            .scripted(kind, name)
-            .or_else(|| plan.rates.by_chance(&self.random));
+        let fault = plan.scripted(kind, name).or_else(|| plan.rates.by_chance(&self.random));
         if let Some(fault) = fault {
             plan.injected += 1;
             tracing::trace!(kind = kind.as_str(), name, ?fault, "fault injected");
@@ -139,23 +132,12 @@ impl Faults {
 
     /// Carries out a put or delete under a fault. `again` makes the request anew for effects that
     /// outlive the call.
-    async fn change<T: Send + 'static>(
-        &self,
-        kind: RequestKind,
-        name: &str,
-        request: Change,
-    ) -> Result<T, StoreError>
+    async fn change<T: Send + 'static>(&self, kind: RequestKind, name: &str, request: Change) -> Result<T, StoreError>
     where
         Answer: Into<Option<T>>,
     {
         let fault = self.draw(kind, name);
-        let lost = || {
-            StoreError::new(
-                StoreErrorKind::Unknown,
-                name,
-                "injected: the answer was lost",
-            )
-        };
+        let lost = || StoreError::new(StoreErrorKind::Unknown, name, "injected: the answer was lost");
         let unwrap = |answer: Answer| answer.into().ok_or_else(lost);
         match fault {
             None => unwrap(request.run(&self.inner).await?),
@@ -195,11 +177,7 @@ impl Faults {
     }
 
     /// Before a read or list; `Some` is how long the answer is held back.
-    async fn before_look(
-        &self,
-        kind: RequestKind,
-        name: &str,
-    ) -> Result<Option<Duration>, StoreError> {
+    async fn before_look(&self, kind: RequestKind, name: &str) -> Result<Option<Duration>, StoreError> {
         let fault = self.draw(kind, name);
         match fault {
             None | Some(Fault::Twice(_)) => Ok(None),
@@ -221,9 +199,7 @@ impl Faults {
 
 fn refusal(fault: Option<Fault>, name: &str) -> StoreError {
     match fault {
-        Some(Fault::Throttled) => {
-            StoreError::new(StoreErrorKind::Throttled, name, "injected: slow down")
-        }
+        Some(Fault::Throttled) => StoreError::new(StoreErrorKind::Throttled, name, "injected: slow down"),
         _ => StoreError::new(StoreErrorKind::Unavailable, name, "injected: unavailable"),
     }
 }
@@ -231,8 +207,7 @@ fn refusal(fault: Option<Fault>, name: &str) -> StoreError {
 impl Plan {
     fn scripted(&mut self, kind: RequestKind, name: &str) -> Option<Fault> {
         let matching = |rule: &FaultRule| {
-            rule.kind.is_none_or(|wanted| wanted == kind)
-                && name.contains(rule.name_contains.as_str())
+            rule.kind.is_none_or(|wanted| wanted == kind) && name.contains(rule.name_contains.as_str())
         };
         let at = self.rules.iter().position(matching)?;
         let rule = &mut self.rules[at];
@@ -254,11 +229,7 @@ impl FaultRates {
         let longest_us = u64::try_from(self.longest_delay.as_micros()).unwrap_or(u64::MAX);
         let roll = random.below(1000);
         let delay = Duration::from_micros(random.below(longest_us.max(1)));
-        let delayed = if random.below(2) == 0 {
-            Fault::DelayedBefore(delay)
-        } else {
-            Fault::DelayedAfter(delay)
-        };
+        let delayed = if random.below(2) == 0 { Fault::DelayedBefore(delay) } else { Fault::DelayedAfter(delay) };
         let table = [
             (self.unavailable, Fault::Unavailable),
             (self.throttled, Fault::Throttled),
@@ -291,21 +262,13 @@ enum Answer {
 
 impl From<Answer> for Option<Put> {
     fn from(answer: Answer) -> Self {
-        if let Answer::Put(put) = answer {
-            Some(put)
-        } else {
-            None
-        }
+        if let Answer::Put(put) = answer { Some(put) } else { None }
     }
 }
 
 impl From<Answer> for Option<BucketTime> {
     fn from(answer: Answer) -> Self {
-        if let Answer::Deleted(date) = answer {
-            Some(date)
-        } else {
-            None
-        }
+        if let Answer::Deleted(date) = answer { Some(date) } else { None }
     }
 }
 
@@ -322,41 +285,21 @@ impl Change {
 #[async_trait]
 impl Store for Faults {
     async fn create(&self, name: &str, body: Body) -> Result<Put, StoreError> {
-        self.change(
-            RequestKind::Create,
-            name,
-            Change::Create(name.to_owned(), body),
-        )
-        .await
+        self.change(RequestKind::Create, name, Change::Create(name.to_owned(), body)).await
     }
 
     async fn overwrite(&self, name: &str, body: Body) -> Result<Put, StoreError> {
-        self.change(
-            RequestKind::Overwrite,
-            name,
-            Change::Overwrite(name.to_owned(), body),
-        )
-        .await
+        self.change(RequestKind::Overwrite, name, Change::Overwrite(name.to_owned(), body)).await
     }
 
-    async fn read(
-        &self,
-        name: &str,
-        range: ReadRange,
-        if_match: Option<&Etag>,
-    ) -> Result<Read, StoreError> {
+    async fn read(&self, name: &str, range: ReadRange, if_match: Option<&Etag>) -> Result<Read, StoreError> {
         let hold_back = self.before_look(RequestKind::Read, name).await?;
         let answer = self.inner.read(name, range, if_match).await;
         self.hold_back(hold_back).await;
         answer
     }
 
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Listing, StoreError> {
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Listing, StoreError> {
         let hold_back = self.before_look(RequestKind::List, prefix).await?;
         let answer = self.inner.list(prefix, after, limit).await;
         self.hold_back(hold_back).await;
@@ -364,8 +307,7 @@ impl Store for Faults {
     }
 
     async fn delete(&self, name: &str) -> Result<BucketTime, StoreError> {
-        self.change(RequestKind::Delete, name, Change::Delete(name.to_owned()))
-            .await
+        self.change(RequestKind::Delete, name, Change::Delete(name.to_owned())).await
     }
 
     fn describe(&self) -> String {

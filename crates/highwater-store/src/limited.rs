@@ -21,10 +21,7 @@ pub struct RequestLimits {
 
 impl Default for RequestLimits {
     fn default() -> Self {
-        Self {
-            puts: 16,
-            others: 32,
-        }
+        Self { puts: 16, others: 32 }
     }
 }
 
@@ -65,22 +62,12 @@ impl Store for Limited {
         self.inner.overwrite(name, body).await
     }
 
-    async fn read(
-        &self,
-        name: &str,
-        range: ReadRange,
-        if_match: Option<&Etag>,
-    ) -> Result<Read, StoreError> {
+    async fn read(&self, name: &str, range: ReadRange, if_match: Option<&Etag>) -> Result<Read, StoreError> {
         let _turn = turn(&self.others, name).await?;
         self.inner.read(name, range, if_match).await
     }
 
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Listing, StoreError> {
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Listing, StoreError> {
         let _turn = turn(&self.others, prefix).await?;
         self.inner.list(prefix, after, limit).await
     }

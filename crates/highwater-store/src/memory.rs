@@ -59,8 +59,7 @@ impl MemoryStore {
     /// The bucket's clock now.
     #[must_use]
     pub fn now(&self) -> BucketTime {
-        let since_ms =
-            i64::try_from(self.env.now().since(self.start).as_millis()).unwrap_or(i64::MAX);
+        let since_ms = i64::try_from(self.env.now().since(self.start).as_millis()).unwrap_or(i64::MAX);
         let now_ms = self.start_ms.saturating_add(since_ms);
         BucketTime(now_ms - now_ms.rem_euclid(self.date_resolution_ms))
     }
@@ -82,23 +81,12 @@ impl MemoryStore {
         let bytes = body.to_bytes();
         let mut objects = self.objects.lock();
         if if_absent && objects.by_name.contains_key(name) {
-            return Err(StoreError::new(
-                StoreErrorKind::AlreadyExists,
-                name,
-                "the name is taken",
-            ));
+            return Err(StoreError::new(StoreErrorKind::AlreadyExists, name, "the name is taken"));
         }
         objects.versions += 1;
         let etag = Etag::from(format!("m{}", objects.versions).as_str());
         let date = self.now();
-        objects.by_name.insert(
-            name.to_owned(),
-            Stored {
-                bytes,
-                etag: etag.clone(),
-                modified: date,
-            },
-        );
+        objects.by_name.insert(name.to_owned(), Stored { bytes, etag: etag.clone(), modified: date });
         Ok(Put { etag, date })
     }
 }
@@ -113,42 +101,20 @@ impl Store for MemoryStore {
         self.put(name, &body, false)
     }
 
-    async fn read(
-        &self,
-        name: &str,
-        range: ReadRange,
-        if_match: Option<&Etag>,
-    ) -> Result<Read, StoreError> {
+    async fn read(&self, name: &str, range: ReadRange, if_match: Option<&Etag>) -> Result<Read, StoreError> {
         check_name(name)?;
         let stored = self.objects.lock().by_name.get(name).cloned();
-        let stored = stored
-            .ok_or_else(|| StoreError::new(StoreErrorKind::NotFound, name, "no such object"))?;
+        let stored = stored.ok_or_else(|| StoreError::new(StoreErrorKind::NotFound, name, "no such object"))?;
         if if_match.is_some_and(|etag| *etag != stored.etag) {
-            return Err(StoreError::new(
-                StoreErrorKind::PreconditionFailed,
-                name,
-                "another version",
-            ));
+            return Err(StoreError::new(StoreErrorKind::PreconditionFailed, name, "another version"));
         }
         let size = stored.bytes.len() as u64;
         let range = range.resolve(name, size)?;
         let bytes = stored.bytes.slice(range.start as usize..range.end as usize);
-        Ok(Read {
-            bytes,
-            range,
-            size,
-            etag: stored.etag,
-            date: self.now(),
-            modified: stored.modified,
-        })
+        Ok(Read { bytes, range, size, etag: stored.etag, date: self.now(), modified: stored.modified })
     }
 
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Listing, StoreError> {
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Listing, StoreError> {
         check_prefix(prefix)?;
         check_limit(prefix, limit)?;
         let objects = self.objects.lock();
@@ -168,11 +134,7 @@ impl Store for MemoryStore {
             });
         let listed = found.by_ref().take(limit.min(LIST_LIMIT)).collect();
         let more = found.next().is_some();
-        Ok(Listing {
-            objects: listed,
-            more,
-            date: self.now(),
-        })
+        Ok(Listing { objects: listed, more, date: self.now() })
     }
 
     async fn delete(&self, name: &str) -> Result<BucketTime, StoreError> {
@@ -193,11 +155,7 @@ impl Store for MemoryStore {
 /// A list must ask for something.
 pub(crate) fn check_limit(prefix: &str, limit: usize) -> Result<(), StoreError> {
     if limit == 0 {
-        return Err(StoreError::new(
-            StoreErrorKind::Invalid,
-            prefix,
-            "a list of no names was asked for",
-        ));
+        return Err(StoreError::new(StoreErrorKind::Invalid, prefix, "a list of no names was asked for"));
     }
     Ok(())
 }

@@ -15,21 +15,13 @@ pub const COMPONENT_LIMIT_BYTES: usize = 200;
 /// # Errors
 /// `Invalid`, with the reason.
 pub fn check_name(name: &str) -> Result<(), StoreError> {
-    let refuse = |reason| {
-        Err(StoreError::new(
-            StoreErrorKind::Invalid,
-            name,
-            format!("not an object name: {reason}"),
-        ))
-    };
+    let refuse = |reason| Err(StoreError::new(StoreErrorKind::Invalid, name, format!("not an object name: {reason}")));
     if name.len() > NAME_LIMIT_BYTES {
         return refuse("too long");
     }
     for component in name.split('/') {
         if !is_component(component) {
-            return refuse(
-                "each component takes 1 to 200 of A-Z a-z 0-9 . _ = - and begins with no dot",
-            );
+            return refuse("each component takes 1 to 200 of A-Z a-z 0-9 . _ = - and begins with no dot");
         }
     }
     Ok(())
@@ -44,8 +36,7 @@ pub fn check_prefix(prefix: &str) -> Result<(), StoreError> {
         return Ok(());
     }
     // Whatever begins a name becomes a name by one more letter.
-    check_name(&format!("{prefix}x"))
-        .map_err(|error| StoreError::new(error.kind, prefix, error.detail))
+    check_name(&format!("{prefix}x")).map_err(|error| StoreError::new(error.kind, prefix, error.detail))
 }
 
 /// Whether a file of this name can be an object's (or an object's directory).
@@ -70,10 +61,7 @@ mod tests {
         }
         let long = "a".repeat(COMPONENT_LIMIT_BYTES + 1);
         let many = "ab/".repeat(NAME_LIMIT_BYTES);
-        for bad in [
-            "", "/", "/a", "a/", "a//b", "..", "a/../b", ".tmp/x", "a\\b", "a\0", "ä", "a b",
-            &long, &many,
-        ] {
+        for bad in ["", "/", "/a", "a/", "a//b", "..", "a/../b", ".tmp/x", "a\\b", "a\0", "ä", "a b", &long, &many] {
             assert!(check_name(bad).is_err(), "{bad:?}");
         }
         for good in ["", "a", "a/", "a/b.", "shards/3/wal/000"] {

@@ -70,11 +70,7 @@ impl Observed {
     /// Wraps `inner`.
     #[must_use]
     pub fn new(inner: Arc<dyn Store>, env: &Env, observer: Arc<dyn StoreObserver>) -> Self {
-        Self {
-            inner,
-            env: env.clone(),
-            observer,
-        }
+        Self { inner, env: env.clone(), observer }
     }
 
     async fn observe<T>(
@@ -99,54 +95,25 @@ impl Observed {
 impl Store for Observed {
     async fn create(&self, name: &str, body: Body) -> Result<Put, StoreError> {
         let len = body.len();
-        self.observe(RequestKind::Create, |_| len, self.inner.create(name, body))
-            .await
+        self.observe(RequestKind::Create, |_| len, self.inner.create(name, body)).await
     }
 
     async fn overwrite(&self, name: &str, body: Body) -> Result<Put, StoreError> {
         let len = body.len();
-        self.observe(
-            RequestKind::Overwrite,
-            |_| len,
-            self.inner.overwrite(name, body),
-        )
-        .await
+        self.observe(RequestKind::Overwrite, |_| len, self.inner.overwrite(name, body)).await
     }
 
-    async fn read(
-        &self,
-        name: &str,
-        range: ReadRange,
-        if_match: Option<&Etag>,
-    ) -> Result<Read, StoreError> {
-        let bytes = |answer: &Result<Read, StoreError>| {
-            answer.as_ref().map_or(0, |read| read.bytes.len() as u64)
-        };
-        self.observe(
-            RequestKind::Read,
-            bytes,
-            self.inner.read(name, range, if_match),
-        )
-        .await
+    async fn read(&self, name: &str, range: ReadRange, if_match: Option<&Etag>) -> Result<Read, StoreError> {
+        let bytes = |answer: &Result<Read, StoreError>| answer.as_ref().map_or(0, |read| read.bytes.len() as u64);
+        self.observe(RequestKind::Read, bytes, self.inner.read(name, range, if_match)).await
     }
 
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Listing, StoreError> {
-        self.observe(
-            RequestKind::List,
-            |_| 0,
-            self.inner.list(prefix, after, limit),
-        )
-        .await
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Listing, StoreError> {
+        self.observe(RequestKind::List, |_| 0, self.inner.list(prefix, after, limit)).await
     }
 
     async fn delete(&self, name: &str) -> Result<BucketTime, StoreError> {
-        self.observe(RequestKind::Delete, |_| 0, self.inner.delete(name))
-            .await
+        self.observe(RequestKind::Delete, |_| 0, self.inner.delete(name)).await
     }
 
     fn describe(&self) -> String {

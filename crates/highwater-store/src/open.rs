@@ -57,11 +57,7 @@ impl Default for StoreOptions {
 ///
 /// # Errors
 /// `Invalid` or `Denied`, one line for an operator; `Unavailable` when a bucket does not answer.
-pub async fn open(
-    url: &str,
-    options: &StoreOptions,
-    env: &Env,
-) -> Result<Arc<dyn Store>, StoreError> {
+pub async fn open(url: &str, options: &StoreOptions, env: &Env) -> Result<Arc<dyn Store>, StoreError> {
     let refuse = |detail: &str| {
         let takes = "a store is file:///DIRECTORY or s3://BUCKET/PREFIX";
         StoreError::new(StoreErrorKind::Invalid, url, format!("{detail}; {takes}"))
@@ -72,9 +68,8 @@ pub async fn open(
     }
     match parsed.scheme() {
         "file" => {
-            let directory: PathBuf = parsed
-                .to_file_path()
-                .map_err(|()| refuse("not an absolute path of this machine"))?;
+            let directory: PathBuf =
+                parsed.to_file_path().map_err(|()| refuse("not an absolute path of this machine"))?;
             Ok(Arc::new(DirectoryStore::open(env, &directory).await?))
         }
         "s3" => open_bucket(&parsed, options, env, &refuse).await,
@@ -91,9 +86,7 @@ async fn open_bucket(
 ) -> Result<Arc<dyn Store>, StoreError> {
     let bucket = url.host_str().ok_or_else(|| refuse("it names no bucket"))?;
     if url.port().is_some() {
-        return Err(refuse(
-            "a bucket has no port; give the service with --s3-endpoint",
-        ));
+        return Err(refuse("a bucket has no port; give the service with --s3-endpoint"));
     }
     let prefix = url.path().trim_matches('/');
     if !prefix.is_empty() {

@@ -45,11 +45,7 @@ impl Retrying {
     /// Wraps `inner`.
     #[must_use]
     pub fn new(inner: Arc<dyn Store>, env: &Env, policy: RetryPolicy) -> Self {
-        Self {
-            inner,
-            env: env.clone(),
-            policy,
-        }
+        Self { inner, env: env.clone(), policy }
     }
 
     /// `unanswered` is what it means when no answer came before the deadline.
@@ -70,13 +66,7 @@ impl Retrying {
                 .env
                 .timeout(left, attempt())
                 .await
-                .unwrap_or_else(|_elapsed| {
-                    Err(StoreError::new(
-                        unanswered,
-                        name,
-                        "no answer before the deadline",
-                    ))
-                });
+                .unwrap_or_else(|_elapsed| Err(StoreError::new(unanswered, name, "no answer before the deadline")));
             let error = match answer {
                 Err(error) if error.kind.is_transient() => error,
                 final_answer => return final_answer,
@@ -91,9 +81,7 @@ impl Retrying {
 
     /// A random pause up to `longest`, which then doubles; none if it would pass `end`.
     fn pause(&self, longest: &mut Duration, end: Instant) -> Option<Duration> {
-        let bound_us = u64::try_from(longest.as_micros())
-            .unwrap_or(u64::MAX)
-            .max(1);
+        let bound_us = u64::try_from(longest.as_micros()).unwrap_or(u64::MAX).max(1);
         let pause = Duration::from_micros(self.env.random.below(bound_us) + 1);
         *longest = longest.saturating_mul(2).min(self.policy.longest_pause);
         (pause < end.since(self.env.now())).then_some(pause)
@@ -107,39 +95,19 @@ impl Store for Retrying {
     }
 
     async fn overwrite(&self, name: &str, body: Body) -> Result<Put, StoreError> {
-        self.retry(StoreErrorKind::Unknown, name, || {
-            self.inner.overwrite(name, body.clone())
-        })
-        .await
+        self.retry(StoreErrorKind::Unknown, name, || self.inner.overwrite(name, body.clone())).await
     }
 
-    async fn read(
-        &self,
-        name: &str,
-        range: ReadRange,
-        if_match: Option<&Etag>,
-    ) -> Result<Read, StoreError> {
-        self.retry(StoreErrorKind::Unavailable, name, || {
-            self.inner.read(name, range.clone(), if_match)
-        })
-        .await
+    async fn read(&self, name: &str, range: ReadRange, if_match: Option<&Etag>) -> Result<Read, StoreError> {
+        self.retry(StoreErrorKind::Unavailable, name, || self.inner.read(name, range.clone(), if_match)).await
     }
 
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Listing, StoreError> {
-        self.retry(StoreErrorKind::Unavailable, prefix, || {
-            self.inner.list(prefix, after, limit)
-        })
-        .await
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Listing, StoreError> {
+        self.retry(StoreErrorKind::Unavailable, prefix, || self.inner.list(prefix, after, limit)).await
     }
 
     async fn delete(&self, name: &str) -> Result<BucketTime, StoreError> {
-        self.retry(StoreErrorKind::Unknown, name, || self.inner.delete(name))
-            .await
+        self.retry(StoreErrorKind::Unknown, name, || self.inner.delete(name)).await
     }
 
     fn describe(&self) -> String {

@@ -140,22 +140,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Reads. With `if_match`, `PreconditionFailed` if the object is another version. `NotFound`
     /// alone never means the end of a journal.
-    async fn read(
-        &self,
-        name: &str,
-        range: ReadRange,
-        if_match: Option<&Etag>,
-    ) -> Result<Read, StoreError>;
+    async fn read(&self, name: &str, range: ReadRange, if_match: Option<&Etag>) -> Result<Read, StoreError>;
 
     /// Names that begin with the string `prefix` (which may end inside a component) and sort behind
     /// `after`, at most `limit` of them (at most [`LIST_LIMIT`]; 0 is `Invalid`). With a limit up
     /// to 1,000 it is one request. No such names: an empty listing, not an error.
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Listing, StoreError>;
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Listing, StoreError>;
 
     /// Deletes; fine if there is no such name. `Unknown`: it may or may not have happened.
     async fn delete(&self, name: &str) -> Result<BucketTime, StoreError>;
@@ -193,28 +183,16 @@ impl ReadRange {
             Self::Suffix(count) => *count == 0,
         };
         if asks_for_nothing {
-            return Err(StoreError::new(
-                StoreErrorKind::Invalid,
-                name,
-                "an empty range was asked for",
-            ));
+            return Err(StoreError::new(StoreErrorKind::Invalid, name, "an empty range was asked for"));
         }
         Ok(())
     }
 }
 
 pub(crate) fn too_large(name: &str, size: u64, limit: u64) -> StoreError {
-    StoreError::new(
-        StoreErrorKind::TooLarge,
-        name,
-        format!("{size} bytes, at most {limit} are taken"),
-    )
+    StoreError::new(StoreErrorKind::TooLarge, name, format!("{size} bytes, at most {limit} are taken"))
 }
 
 fn out_of_range(name: &str) -> StoreError {
-    StoreError::new(
-        StoreErrorKind::OutOfRange,
-        name,
-        "the range begins at or past the object's end",
-    )
+    StoreError::new(StoreErrorKind::OutOfRange, name, "the range begins at or past the object's end")
 }

@@ -47,13 +47,7 @@ impl Decoder {
     /// The same with what the caller reserved for it, in bytes.
     #[must_use]
     pub fn with_allowance(frame: Bytes, allowance: usize) -> Self {
-        Self {
-            at: 0,
-            end: frame.len(),
-            frame,
-            allowance,
-            charged: 0,
-        }
+        Self { at: 0, end: frame.len(), frame, allowance, charged: 0 }
     }
 
     /// The bytes not yet read.
@@ -103,11 +97,7 @@ impl Decoder {
     }
 
     pub(crate) fn error(&self, kind: Kind) -> DecodeError {
-        DecodeError {
-            kind,
-            at: self.at,
-            message: None,
-        }
+        DecodeError { kind, at: self.at, message: None }
     }
 
     /// The two numbers that every request starts with, without stepping over them.
@@ -223,9 +213,7 @@ impl Decoder {
     fn plain_length(&mut self, length: i64) -> Result<Option<usize>> {
         match length {
             -1 => Ok(None),
-            _ => usize::try_from(length)
-                .map(Some)
-                .map_err(|_| self.error(Kind::NegativeLength(length))),
+            _ => usize::try_from(length).map(Some).map_err(|_| self.error(Kind::NegativeLength(length))),
         }
     }
 
@@ -337,10 +325,7 @@ impl Decoder {
     }
 
     /// A struct or null: one byte says which.
-    pub(crate) fn nullable_struct<T>(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<T>,
-    ) -> Result<Option<T>> {
+    pub(crate) fn nullable_struct<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<Option<T>> {
         if self.i8()? < 0 {
             return Ok(None);
         }
@@ -349,20 +334,13 @@ impl Decoder {
 
     /// The tagged fields of a struct that knows none, if the version has them.
     pub(crate) fn unknown_tags(&mut self, flexible: bool) -> Result<TaggedFields> {
-        if flexible {
-            self.tags(|_, _| Ok(false))
-        } else {
-            Ok(TaggedFields::default())
-        }
+        if flexible { self.tags(|_, _| Ok(false)) } else { Ok(TaggedFields::default()) }
     }
 
     /// The tagged fields of a struct. `known` reads the field of a number that it knows, and says false,
     /// having read nothing, for another; those are kept. As in Kafka the order does not matter, and of a
     /// known field that comes twice the last one stands.
-    pub(crate) fn tags(
-        &mut self,
-        mut known: impl FnMut(&mut Self, u32) -> Result<bool>,
-    ) -> Result<TaggedFields> {
+    pub(crate) fn tags(&mut self, mut known: impl FnMut(&mut Self, u32) -> Result<bool>) -> Result<TaggedFields> {
         let mut unknown = TaggedFields::default();
         let count = self.uvarint()? as usize;
         self.expect_elements(count, TAG_MIN)?;

@@ -38,11 +38,7 @@ impl Encoder {
     pub fn for_frame() -> Self {
         let mut buffer = BytesMut::with_capacity(SHARE_FROM);
         buffer.put_i32(0);
-        Self {
-            buffer,
-            framed: true,
-            ..Self::default()
-        }
+        Self { buffer, framed: true, ..Self::default() }
     }
 
     /// The bytes written so far, the length prefix included.
@@ -98,10 +94,7 @@ impl Encoder {
         write: fn(&T, &mut Self, i16) -> Result,
     ) -> Result {
         if !(min..=max).contains(&version) {
-            return Err(EncodeError::UnsupportedVersion {
-                message: name,
-                version,
-            });
+            return Err(EncodeError::UnsupportedVersion { message: name, version });
         }
         write(message, self, version)
     }
@@ -159,9 +152,7 @@ impl Encoder {
 
     /// The length of an array, of bytes or of records; none for null.
     fn length(&mut self, flexible: bool, length: Option<usize>) -> Result {
-        let length = length
-            .map(|length| as_length(length, LENGTH_LIMIT))
-            .transpose()?;
+        let length = length.map(|length| as_length(length, LENGTH_LIMIT)).transpose()?;
         if flexible {
             self.uvarint(length.map_or(0, |length| length + 1));
         } else {
@@ -291,13 +282,7 @@ impl Encoder {
     pub(crate) fn tags<'a>(&'a mut self, unknown: &'a TaggedFields) -> TagWriter<'a> {
         let start = self.buffer.len();
         self.buffer.put_u8(0);
-        TagWriter {
-            encoder: self,
-            unknown: unknown.as_slice(),
-            start,
-            count: 0,
-            last: None,
-        }
+        TagWriter { encoder: self, unknown: unknown.as_slice(), start, count: 0, last: None }
     }
 
     /// Puts a variable-length number where one byte was kept free for it, moving what follows if it takes
@@ -391,18 +376,10 @@ fn uvarint_bytes(mut value: u32) -> ([u8; 5], usize) {
 
 /// A field that the version lacks must have its default, since it may not be dropped.
 pub(crate) fn must_be_default(field: &'static str, version: i16, is_default: bool) -> Result {
-    if is_default {
-        Ok(())
-    } else {
-        Err(EncodeError::FieldNotInVersion { field, version })
-    }
+    if is_default { Ok(()) } else { Err(EncodeError::FieldNotInVersion { field, version }) }
 }
 
 /// The value of a field in a version that does not let it be null.
-pub(crate) fn non_null<T>(
-    field: &'static str,
-    version: i16,
-    value: Option<T>,
-) -> std::result::Result<T, EncodeError> {
+pub(crate) fn non_null<T>(field: &'static str, version: i16, value: Option<T>) -> std::result::Result<T, EncodeError> {
     value.ok_or(EncodeError::NullNotInVersion { field, version })
 }

@@ -36,10 +36,7 @@ pub fn frame_length(prefix: [u8; LENGTH_PREFIX], limit: usize) -> Result<usize, 
         return Err(FrameError::Negative(length));
     };
     if length_bytes > limit {
-        return Err(FrameError::TooLarge {
-            length: length_bytes,
-            limit,
-        });
+        return Err(FrameError::TooLarge { length: length_bytes, limit });
     }
     Ok(length_bytes)
 }
@@ -49,9 +46,7 @@ pub fn frame_length(prefix: [u8; LENGTH_PREFIX], limit: usize) -> Result<usize, 
 /// it was used. Where the API is known, [`crate::ApiKey::frame_charge`] is tighter.
 #[must_use]
 pub const fn frame_charge(frame_length: usize) -> usize {
-    frame_length
-        .saturating_mul(CHARGE_PER_BYTE)
-        .saturating_add(CHARGE_BASE)
+    frame_length.saturating_mul(CHARGE_PER_BYTE).saturating_add(CHARGE_BASE)
 }
 
 #[cfg(test)]
@@ -62,17 +57,8 @@ mod tests {
     fn lengths_are_checked() {
         assert_eq!(frame_length(7_i32.to_be_bytes(), 7), Ok(7));
         assert_eq!(frame_length([0; 4], 7), Ok(0));
-        assert_eq!(
-            frame_length((-1_i32).to_be_bytes(), 7),
-            Err(FrameError::Negative(-1))
-        );
-        assert_eq!(
-            frame_length(8_i32.to_be_bytes(), 7),
-            Err(FrameError::TooLarge {
-                length: 8,
-                limit: 7
-            })
-        );
+        assert_eq!(frame_length((-1_i32).to_be_bytes(), 7), Err(FrameError::Negative(-1)));
+        assert_eq!(frame_length(8_i32.to_be_bytes(), 7), Err(FrameError::TooLarge { length: 8, limit: 7 }));
     }
 
     #[test]

@@ -7,10 +7,7 @@ use bytes::Bytes;
 ///
 /// Almost always empty, and then it is one null pointer: a frame may hold very many small structs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[allow(
-    clippy::box_collection,
-    reason = "8 bytes in every struct instead of 24"
-)]
+#[allow(clippy::box_collection, reason = "8 bytes in every struct instead of 24")]
 pub struct TaggedFields(Option<Box<Vec<(u32, Bytes)>>>);
 
 impl TaggedFields {

@@ -28,10 +28,7 @@ impl fmt::Display for Figures {
         write!(
             f,
             "in {:.0}/s at {:.2} CPU s/GiB, out {:.0}/s at {:.2} CPU s/GiB",
-            self.produced_per_second,
-            self.produce_cpu_per_gib,
-            self.consumed_per_second,
-            self.consume_cpu_per_gib
+            self.produced_per_second, self.produce_cpu_per_gib, self.consumed_per_second, self.consume_cpu_per_gib
         )
     }
 }
@@ -48,46 +45,14 @@ struct Column {
 type Row = (&'static str, fn(&Column) -> Option<f64>, usize);
 
 const ROWS: &[Row] = &[
-    (
-        "produced, records/s",
-        |c| c.median(|f| Some(f.produced_per_second)),
-        0,
-    ),
-    (
-        "consumed, records/s",
-        |c| c.median(|f| Some(f.consumed_per_second)),
-        0,
-    ),
-    (
-        "broker CPU s/GiB produced",
-        |c| c.median(|f| Some(f.produce_cpu_per_gib)),
-        2,
-    ),
-    (
-        "broker CPU s/GiB consumed",
-        |c| c.median(|f| Some(f.consume_cpu_per_gib)),
-        2,
-    ),
-    (
-        "p50 at 100/s, ms",
-        |c| c.median(|f| f.p50_us.map(|us| us / 1e3)),
-        2,
-    ),
-    (
-        "p99 at 100/s, ms",
-        |c| c.median(|f| f.p99_us.map(|us| us / 1e3)),
-        2,
-    ),
-    (
-        "p50 at full rate, ms",
-        |c| c.median(|f| Some(f.produce_p50_ms)),
-        0,
-    ),
-    (
-        "p99 at full rate, ms",
-        |c| c.median(|f| Some(f.produce_p99_ms)),
-        0,
-    ),
+    ("produced, records/s", |c| c.median(|f| Some(f.produced_per_second)), 0),
+    ("consumed, records/s", |c| c.median(|f| Some(f.consumed_per_second)), 0),
+    ("broker CPU s/GiB produced", |c| c.median(|f| Some(f.produce_cpu_per_gib)), 2),
+    ("broker CPU s/GiB consumed", |c| c.median(|f| Some(f.consume_cpu_per_gib)), 2),
+    ("p50 at 100/s, ms", |c| c.median(|f| f.p50_us.map(|us| us / 1e3)), 2),
+    ("p99 at 100/s, ms", |c| c.median(|f| f.p99_us.map(|us| us / 1e3)), 2),
+    ("p50 at full rate, ms", |c| c.median(|f| Some(f.produce_p50_ms)), 0),
+    ("p99 at full rate, ms", |c| c.median(|f| Some(f.produce_p99_ms)), 0),
     ("resident when idle, MiB", |c| Some(c.idle_mib), 0),
     ("resident at the peak (VmHWM), MiB", |c| Some(c.peak_mib), 0),
 ];
@@ -132,12 +97,7 @@ impl Report {
     pub(super) fn add(&mut self, name: &'static str, rounds: &[Figures], idle: u64, peak: u64) {
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         let (idle_mib, peak_mib) = (mib(idle), mib(peak));
-        self.columns.push(Column {
-            name,
-            rounds: rounds.to_vec(),
-            idle_mib,
-            peak_mib,
-        });
+        self.columns.push(Column { name, rounds: rounds.to_vec(), idle_mib, peak_mib });
     }
 
     /// Prints the table, and writes it beside its figures.
@@ -169,10 +129,7 @@ impl Report {
             names.join(" | "),
             if ratio { " ratio |" } else { "" }
         );
-        text.push_str(&format!(
-            "| --- |{}\n",
-            " ---: |".repeat(names.len() + usize::from(ratio))
-        ));
+        text.push_str(&format!("| --- |{}\n", " ---: |".repeat(names.len() + usize::from(ratio))));
         for (name, read, decimals) in ROWS {
             let values: Vec<Option<f64>> = self.columns.iter().map(read).collect();
             let show = |value: &Option<f64>| match value {
@@ -199,27 +156,17 @@ impl Report {
 fn said(program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program);
     command.current_dir(repository()).args(arguments);
-    command::output(&mut command)
-        .map_or_else(|_| "unknown".to_owned(), |said| said.trim().to_owned())
+    command::output(&mut command).map_or_else(|_| "unknown".to_owned(), |said| said.trim().to_owned())
 }
 
 fn machine() -> Result<String> {
     let processor = fs::read_to_string("/proc/cpuinfo")?;
-    let model = processor
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"));
-    let model = model
-        .unwrap_or_default()
-        .trim_start_matches(['\t', ' ', ':']);
+    let model = processor.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.unwrap_or_default().trim_start_matches(['\t', ' ', ':']);
     let memory = fs::read_to_string("/proc/meminfo")?;
-    let kib = memory
-        .split_whitespace()
-        .nth(1)
-        .and_then(|kib| kib.parse::<f64>().ok());
+    let kib = memory.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok());
     let cores = std::thread::available_parallelism()?;
     let kernel = said("uname", &["-sr"]);
     let gib = kib.unwrap_or_default() / f64::from(1 << 20);
-    Ok(format!(
-        "{cores} cores of {model}, {gib:.0} GiB of memory, {kernel}"
-    ))
+    Ok(format!("{cores} cores of {model}, {gib:.0} GiB of memory, {kernel}"))
 }

@@ -52,45 +52,23 @@ pub(super) fn write_payloads(path: &Path, bytes: u64) -> Result<()> {
 /// ProducerPerformance, as fast as it goes.
 pub(super) fn produce(at: &At<'_>, topic: &str, records: u64, payloads: &Path) -> Result<Produced> {
     let mut tool = tool(at, "ProducerPerformance");
-    tool.args([
-        "--topic",
-        topic,
-        "--num-records",
-        &records.to_string(),
-        "--throughput",
-        "-1",
-    ]);
-    tool.arg("--payload-file")
-        .arg(payloads)
-        .args(["--reporting-interval", "600000"]);
-    tool.args([
-        "--command-property",
-        &format!("bootstrap.servers={}", at.broker),
-    ]);
+    tool.args(["--topic", topic, "--num-records", &records.to_string(), "--throughput", "-1"]);
+    tool.arg("--payload-file").arg(payloads).args(["--reporting-interval", "600000"]);
+    tool.args(["--command-property", &format!("bootstrap.servers={}", at.broker)]);
     tool.args(["acks=all", "linger.ms=5"]);
     let said = command::output(&mut tool)?;
-    let line = said
-        .lines()
-        .rfind(|line| line.contains(" 99th"))
-        .unwrap_or_default();
+    let line = said.lines().rfind(|line| line.contains(" 99th")).unwrap_or_default();
     parse_produced(line).with_context(|| format!("cannot read ProducerPerformance: {said}"))
 }
 
 /// ConsumerPerformance over the whole topic; gives records a second without the joining of its group.
 pub(super) fn consume(at: &At<'_>, topic: &str, records: u64) -> Result<f64> {
     let mut tool = tool(at, "ConsumerPerformance");
-    tool.args([
-        "--bootstrap-server",
-        at.broker,
-        "--topic",
-        topic,
-        "--hide-header",
-    ]);
+    tool.args(["--bootstrap-server", at.broker, "--topic", topic, "--hide-header"]);
     tool.args(["--num-records", &records.to_string(), "--timeout", "60000"]);
     let said = command::output(&mut tool)?;
     let parsed = said.lines().filter_map(parse_consumed).next_back();
-    let (count, per_second) =
-        parsed.with_context(|| format!("cannot read ConsumerPerformance: {said}"))?;
+    let (count, per_second) = parsed.with_context(|| format!("cannot read ConsumerPerformance: {said}"))?;
     anyhow::ensure!(count >= records, "{count} of {records} records consumed");
     Ok(per_second)
 }
@@ -101,16 +79,8 @@ pub(super) fn latency(at: &At<'_>, topic: &str, records: u32) -> Result<Latency>
     client.args([topic, &records.to_string(), &SLOW_RATE.to_string()]);
     let said = command::output(&mut client)?;
     let mut numbers = said.split_whitespace().map(str::parse);
-    let mut number = || {
-        numbers
-            .next()
-            .context("too few numbers")?
-            .context("not a number")
-    };
-    Ok(Latency {
-        p50_us: number()?,
-        p99_us: number()?,
-    })
+    let mut number = || numbers.next().context("too few numbers")?.context("not a number");
+    Ok(Latency { p50_us: number()?, p99_us: number()? })
 }
 
 fn tool(at: &At<'_>, name: &str) -> Command {
@@ -137,9 +107,7 @@ fn parse_produced(line: &str) -> Option<Produced> {
 fn parse_consumed(line: &str) -> Option<(u64, f64)> {
     let fields: Vec<&str> = line.split(", ").collect();
     match fields.as_slice() {
-        [_, _, _, _, count, _, _, _, _, per_second] => {
-            Some((count.parse().ok()?, per_second.trim().parse().ok()?))
-        }
+        [_, _, _, _, count, _, _, _, _, per_second] => Some((count.parse().ok()?, per_second.trim().parse().ok()?)),
         _ => None,
     }
 }
@@ -152,11 +120,7 @@ mod tests {
     fn the_tools_lines_are_read() {
         let line = "1000 records sent, 39370.1 records/sec (38.45 MB/sec), 4.27 ms avg latency, \
                     25.00 ms max latency, 3 ms 50th, 9 ms 95th, 11 ms 99th, 12 ms 99.9th.";
-        let expected = Produced {
-            records_per_second: 39_370.1,
-            p50_ms: 3.0,
-            p99_ms: 11.0,
-        };
+        let expected = Produced { records_per_second: 39_370.1, p50_ms: 3.0, p99_ms: 11.0 };
         assert_eq!(parse_produced(line), Some(expected));
         let line = "2026-01-01 00:00:00:000, 2026-01-01 00:00:02:000, 97.6, 48.8, 100000, 50000.0, \
                     300, 1700, 57.4, 58823.5";

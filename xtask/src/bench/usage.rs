@@ -55,9 +55,6 @@ mod tests {
     fn fields_are_found() {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194560 10 0 0 0 120 34 0 0 20 0 9 0 99";
         assert_eq!(ticks(stat), Some(154));
-        assert_eq!(
-            field("VmPeak:\t 9 kB\nVmHWM:\t  12 kB\n", "VmHWM:"),
-            Some(12_288)
-        );
+        assert_eq!(field("VmPeak:\t 9 kB\nVmHWM:\t  12 kB\n", "VmHWM:"), Some(12_288));
     }
 }

@@ -28,10 +28,7 @@ mod response;
 
 /// The files that are APIs, by key.
 fn served(files: &[File]) -> Vec<(&File, &Api)> {
-    let mut apis: Vec<_> = files
-        .iter()
-        .filter_map(|file| Some((file, file.api.as_ref()?)))
-        .collect();
+    let mut apis: Vec<_> = files.iter().filter_map(|file| Some((file, file.api.as_ref()?))).collect();
     apis.sort_by_key(|(_, api)| api.key);
     apis
 }
@@ -115,10 +112,7 @@ pub fn sum(kind: &str, files: &[File]) -> Result<String> {
         writeln!(uses, "use super::{}::{name}{kind};", file.stem)?;
         writeln!(variants, "{name}({name}{kind}),")?;
         writeln!(keys, "Self::{name}(_) => ApiKey::{name},")?;
-        writeln!(
-            decode,
-            "ApiKey::{name} => Self::{name}({name}{kind}::decode(d, version)?),"
-        )?;
+        writeln!(decode, "ApiKey::{name} => Self::{name}({name}{kind}::decode(d, version)?),")?;
         writeln!(encode, "Self::{name}(m) => m.encode(e, version),")?;
     }
     Ok(format!(
@@ -165,8 +159,7 @@ pub fn error_codes(file: &File) -> Result<String> {
 #[repr(i16)]
 #[allow(missing_docs)]
 pub enum ErrorCode {\n";
-    let (mut all, mut from, mut names, mut retriable) =
-        (String::new(), String::new(), String::new(), Vec::new());
+    let (mut all, mut from, mut names, mut retriable) = (String::new(), String::new(), String::new(), Vec::new());
     for error in &file.errors {
         let variant = camel(&error.name);
         if error.code == 0 {

@@ -11,11 +11,7 @@ use super::types;
 /// `fn read(d, version) -> Result<Self, DecodeError>`.
 pub fn function(message: &Message, one: &Struct) -> Result<String> {
     let flex = types::flex(message, one);
-    let tagged: Vec<&Field> = one
-        .fields
-        .iter()
-        .filter(|field| field.tag.is_some())
-        .collect();
+    let tagged: Vec<&Field> = one.fields.iter().filter(|field| field.tag.is_some()).collect();
     let mut body = String::new();
     for field in &one.fields {
         let value = match field.tag {
@@ -29,14 +25,8 @@ pub fn function(message: &Message, one: &Struct) -> Result<String> {
         (_, true) => format!("Ok(Self {{ {body} unknown_tags: d.unknown_tags({flex})?, }})"),
         (_, false) => {
             let tags = tags(message, one, &tagged)?;
-            let tags = if flex == "flex" {
-                format!("if flex {{ {tags} }}")
-            } else {
-                tags
-            };
-            format!(
-                "let mut m = Self {{ {body} unknown_tags: TaggedFields::default(), }};\n{tags}\nOk(m)"
-            )
+            let tags = if flex == "flex" { format!("if flex {{ {tags} }}") } else { tags };
+            format!("let mut m = Self {{ {body} unknown_tags: TaggedFields::default(), }};\n{tags}\nOk(m)")
         }
     };
     let flex_line = match message.flexible {
@@ -44,14 +34,8 @@ pub fn function(message: &Message, one: &Struct) -> Result<String> {
         _ => String::new(),
     };
     let body = flex_line + &body;
-    let version = if uses(&body, "version") {
-        "version"
-    } else {
-        "_version"
-    };
-    Ok(format!(
-        "fn read(d: &mut Decoder, {version}: i16) -> Result<Self, DecodeError> {{ {body} }}\n\n"
-    ))
+    let version = if uses(&body, "version") { "version" } else { "_version" };
+    Ok(format!("fn read(d: &mut Decoder, {version}: i16) -> Result<Self, DecodeError> {{ {body} }}\n\n"))
 }
 
 /// The expression that reads a field, or gives its default where the version lacks it.
@@ -63,20 +47,16 @@ fn value(message: &Message, one: &Struct, field: &Field) -> Result<String> {
             let read = plain(message, field, flex, "nullable_")?;
             match types::condition(nullable, field.versions) {
                 None => read,
-                Some(condition) => format!(
-                    "if {condition} {{ {read} }} else {{ Some({}) }}",
-                    plain(message, field, flex, "")?
-                ),
+                Some(condition) => {
+                    format!("if {condition} {{ {read} }} else {{ Some({}) }}", plain(message, field, flex, "")?)
+                }
             }
         }
     };
     Ok(match types::condition(field.versions, one.versions) {
         None => read,
         Some(condition) => {
-            format!(
-                "if {condition} {{ {read} }} else {{ {} }}",
-                types::default(field)?
-            )
+            format!("if {condition} {{ {read} }} else {{ {} }}", types::default(field)?)
         }
     })
 }
@@ -85,10 +65,7 @@ fn value(message: &Message, one: &Struct, field: &Field) -> Result<String> {
 fn plain(message: &Message, field: &Field, flex: &str, null: &str) -> Result<String> {
     if field.array {
         let min = types::element_min(message, field)?;
-        return Ok(format!(
-            "d.{null}array({flex}, {min}, {})?",
-            element(field, flex)
-        ));
+        return Ok(format!("d.{null}array({flex}, {min}, {})?", element(field, flex)));
     }
     Ok(match &field.base {
         Base::Bool => "d.bool()?".to_owned(),
@@ -117,11 +94,7 @@ fn element(field: &Field, flex: &str) -> String {
 fn tags(message: &Message, one: &Struct, tagged: &[&Field]) -> Result<String> {
     let mut arms = String::new();
     for field in tagged {
-        let null = if field.nullable.is_some() {
-            "nullable_"
-        } else {
-            ""
-        };
+        let null = if field.nullable.is_some() { "nullable_" } else { "" };
         let read = plain(message, field, "true", null)?;
         // All of these versions are flexible, so only what starts after the first flexible one is asked.
         let mut flexible = one.versions;
@@ -129,13 +102,7 @@ fn tags(message: &Message, one: &Struct, tagged: &[&Field]) -> Result<String> {
         let guard = types::condition(field.versions, flexible);
         let guard = guard.map_or(String::new(), |condition| format!("if {condition} "));
         let tag = field.tag.unwrap_or_default();
-        writeln!(
-            arms,
-            "{tag} {guard}=> m.{} = {read},",
-            types::ident(&field.name)
-        )?;
+        writeln!(arms, "{tag} {guard}=> m.{} = {read},", types::ident(&field.name))?;
     }
-    Ok(format!(
-        "m.unknown_tags = d.tags(|d, tag| {{ match tag {{ {arms} _ => return Ok(false), }} Ok(true) }})?;"
-    ))
+    Ok(format!("m.unknown_tags = d.tags(|d, tag| {{ match tag {{ {arms} _ => return Ok(false), }} Ok(true) }})?;"))
 }

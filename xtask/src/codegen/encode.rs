@@ -15,11 +15,7 @@ pub fn function(message: &Message, one: &Struct) -> Result<String> {
     for field in one.fields.iter().filter(|field| field.tag.is_none()) {
         body += &statement(message, one, field)?;
     }
-    let mut tagged: Vec<&Field> = one
-        .fields
-        .iter()
-        .filter(|field| field.tag.is_some())
-        .collect();
+    let mut tagged: Vec<&Field> = one.fields.iter().filter(|field| field.tag.is_some()).collect();
     tagged.sort_by_key(|field| field.tag);
     for field in &tagged {
         if let Some(outside) = types::opposite(field.versions, one.versions)
@@ -32,11 +28,7 @@ pub fn function(message: &Message, one: &Struct) -> Result<String> {
         ("false", _) => body += "Ok(())",
         (_, true) => write!(body, "e.unknown_tags({flex}, &self.unknown_tags)")?,
         ("flex", false) => {
-            write!(
-                body,
-                "if flex {{ {} }}\nOk(())",
-                tags(message, one, &tagged, "?;")?
-            )?;
+            write!(body, "if flex {{ {} }}\nOk(())", tags(message, one, &tagged, "?;")?)?;
         }
         (_, false) => body += &tags(message, one, &tagged, "")?,
     }
@@ -45,15 +37,9 @@ pub fn function(message: &Message, one: &Struct) -> Result<String> {
         _ => String::new(),
     };
     let body = flex_line + &body;
-    let version = if uses(&body, "version") {
-        "version"
-    } else {
-        "_version"
-    };
+    let version = if uses(&body, "version") { "version" } else { "_version" };
     let e = if uses(&body, "e") { "e" } else { "_e" };
-    Ok(format!(
-        "fn write(&self, {e}: &mut Encoder, {version}: i16) -> Result<(), EncodeError> {{ {body} }}\n"
-    ))
+    Ok(format!("fn write(&self, {e}: &mut Encoder, {version}: i16) -> Result<(), EncodeError> {{ {body} }}\n"))
 }
 
 /// The statement that writes a field, or sees to it that nothing is lost where the version lacks it.
@@ -67,14 +53,8 @@ fn statement(message: &Message, one: &Struct, field: &Field) -> Result<String> {
             match types::condition(nullable, field.versions) {
                 None => write,
                 Some(condition) => {
-                    let value = format!(
-                        "non_null(\"{}.{}\", version, {name}.as_ref())?",
-                        one.name, field.name
-                    );
-                    format!(
-                        "if {condition} {{ {write} }} else {{ {} }}",
-                        plain(field, flex, &value)?
-                    )
+                    let value = format!("non_null(\"{}.{}\", version, {name}.as_ref())?", one.name, field.name);
+                    format!("if {condition} {{ {write} }} else {{ {} }}", plain(field, flex, &value)?)
                 }
             }
         }
@@ -90,12 +70,7 @@ fn statement(message: &Message, one: &Struct, field: &Field) -> Result<String> {
 }
 
 fn must_be_default(one: &Struct, field: &Field) -> Result<String> {
-    Ok(format!(
-        "must_be_default(\"{}.{}\", version, {})?;",
-        one.name,
-        field.name,
-        types::is_default(field)?
-    ))
+    Ok(format!("must_be_default(\"{}.{}\", version, {})?;", one.name, field.name, types::is_default(field)?))
 }
 
 /// The field as the writing method takes it: a reference, unless it is a plain number.
@@ -109,10 +84,7 @@ fn borrowed(field: &Field, name: &str) -> String {
 
 fn plain(field: &Field, flex: &str, value: &str) -> Result<String> {
     if field.array {
-        return Ok(format!(
-            "e.array({flex}, {value}, {})?;",
-            element(field, flex)
-        ));
+        return Ok(format!("e.array({flex}, {value}, {})?;", element(field, flex)));
     }
     Ok(match &field.base {
         Base::Bool => format!("e.bool({value});"),
@@ -128,9 +100,7 @@ fn plain(field: &Field, flex: &str, value: &str) -> Result<String> {
 fn nullable_value(field: &Field, flex: &str, name: &str) -> Result<String> {
     if field.array {
         let element = element(field, flex);
-        return Ok(format!(
-            "e.nullable_array({flex}, {name}.as_deref(), {element})?;"
-        ));
+        return Ok(format!("e.nullable_array({flex}, {name}.as_deref(), {element})?;"));
     }
     Ok(match &field.base {
         Base::String => format!("e.nullable_string({flex}, {name}.as_ref())?;"),
@@ -169,13 +139,8 @@ fn tags(message: &Message, one: &Struct, tagged: &[&Field], end: &str) -> Result
             Some(call) => call.to_owned(),
             None => format!("{{ {write} Ok(()) }}"),
         };
-        let flexible = Versions {
-            min: one
-                .versions
-                .min
-                .max(message.flexible.unwrap_or(one.versions.min)),
-            ..one.versions
-        };
+        let flexible =
+            Versions { min: one.versions.min.max(message.flexible.unwrap_or(one.versions.min)), ..one.versions };
         let set = set(field)?;
         let condition = match types::condition(field.versions, flexible) {
             None => set,

@@ -30,10 +30,9 @@ pub fn run(check: bool) -> Result<()> {
     if check {
         return match stale.first() {
             None => Ok(()),
-            Some(name) => bail!(
-                "{name} is not what the schema says ({} files differ); run cargo xtask codegen",
-                stale.len()
-            ),
+            Some(name) => {
+                bail!("{name} is not what the schema says ({} files differ); run cargo xtask codegen", stale.len())
+            }
         };
     }
     fs::create_dir_all(&out)?;
@@ -50,10 +49,7 @@ pub fn run(check: bool) -> Result<()> {
 
 fn workspace_root() -> Result<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    Ok(here
-        .parent()
-        .context("xtask has no parent folder")?
-        .to_owned())
+    Ok(here.parent().context("xtask has no parent folder")?.to_owned())
 }
 
 /// Parses every file of the schema, in the order of their names.
@@ -65,10 +61,7 @@ fn read_schema(folder: &Path) -> Result<Vec<schema::File>> {
     paths.sort();
     let mut files = Vec::new();
     for path in paths {
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "schema")
-        {
+        if path.extension().is_some_and(|extension| extension == "schema") {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             let text = fs::read_to_string(&path)?;
             files.push(schema::parse(&stem, &text).map_err(|reason| anyhow!(reason))?);

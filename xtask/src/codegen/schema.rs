@@ -154,10 +154,7 @@ pub struct File {
 impl Message {
     /// The struct of this name.
     pub fn find(&self, name: &str) -> Result<&Struct, String> {
-        self.structs
-            .iter()
-            .find(|one| one.name == name)
-            .ok_or_else(|| format!("no struct {name} in {}", self.name()))
+        self.structs.iter().find(|one| one.name == name).ok_or_else(|| format!("no struct {name} in {}", self.name()))
     }
 
     /// The message's name.
@@ -173,12 +170,7 @@ impl Message {
 
 /// Parses one file; an error names the line.
 pub fn parse(stem: &str, text: &str) -> Result<File, String> {
-    let mut file = File {
-        stem: stem.to_owned(),
-        api: None,
-        messages: Vec::new(),
-        errors: Vec::new(),
-    };
+    let mut file = File { stem: stem.to_owned(), api: None, messages: Vec::new(), errors: Vec::new() };
     let mut served = None;
     let mut lines = Lines::new(text);
     while let Some(line) = lines.next_at(0) {
@@ -194,19 +186,10 @@ pub fn parse(stem: &str, text: &str) -> Result<File, String> {
 /// What `versions …` says: the versions and the first flexible one.
 type Served = (Versions, Option<i16>);
 
-fn take(
-    file: &mut File,
-    served: &mut Option<Served>,
-    line: &Line<'_>,
-    lines: &mut Lines<'_>,
-) -> Result<(), String> {
+fn take(file: &mut File, served: &mut Option<Served>, line: &Line<'_>, lines: &mut Lines<'_>) -> Result<(), String> {
     match line.words.as_slice() {
         ["api", key, name] => {
-            file.api = Some(Api {
-                key: number(key)?,
-                name: (*name).to_owned(),
-                advertised: None,
-            });
+            file.api = Some(Api { key: number(key)?, name: (*name).to_owned(), advertised: None });
         }
         ["versions", rest @ ..] => {
             let (these, advertised) = versions_line(rest)?;
@@ -218,28 +201,17 @@ fn take(
         [word @ ("request" | "response")] => {
             let api = file.api.as_ref().ok_or("no api line above")?;
             let served = served.ok_or("no versions line above")?;
-            let suffix = if *word == "request" {
-                "Request"
-            } else {
-                "Response"
-            };
+            let suffix = if *word == "request" { "Request" } else { "Response" };
             let name = format!("{}{suffix}", api.name);
             file.messages.push(message(name, served, lines)?);
         }
         ["message", name, "versions", rest @ ..] => {
             let (served, _) = versions_line(rest)?;
-            file.messages
-                .push(message((*name).to_owned(), served, lines)?);
+            file.messages.push(message((*name).to_owned(), served, lines)?);
         }
         ["struct", name] => {
             let message = file.messages.last_mut().ok_or("no message above")?;
-            fields(
-                (*name).to_owned(),
-                message.versions,
-                2,
-                lines,
-                &mut message.structs,
-            )?;
+            fields((*name).to_owned(), message.versions, 2, lines, &mut message.structs)?;
         }
         ["error", code, name, rest @ ..] => file.errors.push(ErrorCode {
             code: number(code)?,
@@ -259,11 +231,7 @@ fn message(name: String, served: Served, lines: &mut Lines<'_>) -> Result<Messag
     let (versions, flexible) = served;
     let mut structs = Vec::new();
     fields(name, versions, 2, lines, &mut structs)?;
-    Ok(Message {
-        structs,
-        versions,
-        flexible,
-    })
+    Ok(Message { structs, versions, flexible })
 }
 
 /// Reads the fields at one depth into a struct, and those below them into structs that follow it.
@@ -275,11 +243,7 @@ fn fields(
     structs: &mut Vec<Struct>,
 ) -> Result<(), String> {
     let place = structs.len();
-    structs.push(Struct {
-        name,
-        versions,
-        fields: Vec::new(),
-    });
+    structs.push(Struct { name, versions, fields: Vec::new() });
     let mut list = Vec::new();
     while let Some(line) = lines.next_at(depth) {
         let field = field(&line.words, versions)?;
@@ -358,10 +322,7 @@ fn base(word: &str) -> Base {
 }
 
 fn versions_line(words: &[&str]) -> Result<(Served, Option<i16>), String> {
-    let all = Versions {
-        min: 0,
-        max: i16::MAX,
-    };
+    let all = Versions { min: 0, max: i16::MAX };
     let (served, mut rest) = match words {
         [served, rest @ ..] => (range(served, all)?, rest),
         [] => return Err("which versions?".to_owned()),
@@ -381,30 +342,13 @@ fn versions_line(words: &[&str]) -> Result<(Served, Option<i16>), String> {
 /// `3-5`, `3+` or `-5`, which must lie within `within`.
 fn range(text: &str, within: Versions) -> Result<Versions, String> {
     let versions = if let Some(min) = text.strip_suffix('+') {
-        Versions {
-            min: number(min)?,
-            ..within
-        }
+        Versions { min: number(min)?, ..within }
     } else {
-        let (min, max) = text
-            .split_once('-')
-            .ok_or_else(|| format!("not understood: {text}"))?;
-        Versions {
-            min: if min.is_empty() {
-                within.min
-            } else {
-                number(min)?
-            },
-            max: number(max)?,
-        }
+        let (min, max) = text.split_once('-').ok_or_else(|| format!("not understood: {text}"))?;
+        Versions { min: if min.is_empty() { within.min } else { number(min)? }, max: number(max)? }
     };
-    let inside =
-        within.min <= versions.min && versions.min <= versions.max && versions.max <= within.max;
-    if inside {
-        Ok(versions)
-    } else {
-        Err(format!("versions {text} are empty or lie outside"))
-    }
+    let inside = within.min <= versions.min && versions.min <= versions.max && versions.max <= within.max;
+    if inside { Ok(versions) } else { Err(format!("versions {text} are empty or lie outside")) }
 }
 
 fn number(text: &str) -> Result<i16, String> {
@@ -429,16 +373,9 @@ impl<'a> Lines<'a> {
         let said = text.lines().enumerate().filter_map(|(index, line)| {
             let words: Vec<&str> = line.split_whitespace().collect();
             let says = words.first().is_some_and(|first| !first.starts_with('#'));
-            says.then(|| Line {
-                number: index + 1,
-                depth: line.len() - line.trim_start().len(),
-                words,
-            })
+            says.then(|| Line { number: index + 1, depth: line.len() - line.trim_start().len(), words })
         });
-        Self {
-            rest: said.collect(),
-            number: 0,
-        }
+        Self { rest: said.collect(), number: 0 }
     }
 
     /// The next line, if it is at this depth.

@@ -9,11 +9,7 @@ const KEYWORDS: &[&str] = &["match", "type", "ref", "move", "in"];
 
 /// The field's name in Rust.
 pub fn ident(name: &str) -> String {
-    if KEYWORDS.contains(&name) {
-        format!("r#{name}")
-    } else {
-        name.to_owned()
-    }
+    if KEYWORDS.contains(&name) { format!("r#{name}") } else { name.to_owned() }
 }
 
 /// The Rust name of a number, which is also that of its methods in `Decoder` and `Encoder`.
@@ -71,11 +67,7 @@ pub fn default(field: &Field) -> Result<String> {
         (Base::Records, _) => "Records::default()".to_owned(),
         (Base::Struct(name), _) => format!("{name}::default()"),
     };
-    Ok(if field.nullable.is_some() {
-        format!("Some({value})")
-    } else {
-        value
-    })
+    Ok(if field.nullable.is_some() { format!("Some({value})") } else { value })
 }
 
 /// Whether the default is what Rust's `Default` of the type gives.
@@ -108,10 +100,7 @@ pub fn condition(inner: Versions, outer: Versions) -> Option<String> {
         (true, false) => Some(format!("version >= {}", inner.min)),
         (false, true) => Some(format!("version <= {}", inner.max)),
         (true, true) if inner.min == inner.max => Some(format!("version == {}", inner.min)),
-        (true, true) => Some(format!(
-            "({}..={}).contains(&version)",
-            inner.min, inner.max
-        )),
+        (true, true) => Some(format!("({}..={}).contains(&version)", inner.min, inner.max)),
     }
 }
 
@@ -122,10 +111,7 @@ pub fn opposite(inner: Versions, outer: Versions) -> Option<String> {
         (true, false) => Some(format!("version < {}", inner.min)),
         (false, true) => Some(format!("version > {}", inner.max)),
         (true, true) if inner.min == inner.max => Some(format!("version != {}", inner.min)),
-        (true, true) => Some(format!(
-            "!({}..={}).contains(&version)",
-            inner.min, inner.max
-        )),
+        (true, true) => Some(format!("!({}..={}).contains(&version)", inner.min, inner.max)),
     }
 }
 
@@ -152,13 +138,8 @@ pub fn field_flex(message: &Message, within: &Struct, field: &Field) -> &'static
 
 /// The fewest bytes that an element of this array takes in any version that has it.
 pub fn element_min(message: &Message, field: &Field) -> Result<usize> {
-    let sizes = (field.versions.min..=field.versions.max)
-        .map(|version| base_min(message, &field.base, version));
-    let smallest = sizes
-        .collect::<Result<Vec<_>>>()?
-        .into_iter()
-        .min()
-        .context("no versions")?;
+    let sizes = (field.versions.min..=field.versions.max).map(|version| base_min(message, &field.base, version));
+    let smallest = sizes.collect::<Result<Vec<_>>>()?.into_iter().min().context("no versions")?;
     ensure!(smallest > 0, "an element of {} may be empty", field.name);
     Ok(smallest)
 }

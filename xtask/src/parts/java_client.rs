@@ -22,9 +22,7 @@ pub(super) fn recipe() -> Recipe {
 
 fn make(folder: &Path, parts: &Parts) -> Result<()> {
     let mut javac = Command::new("javac");
-    javac
-        .args(["--release", "17", "-cp"])
-        .arg(parts.kafka_jars().join("*"));
+    javac.args(["--release", "17", "-cp"]).arg(parts.kafka_jars().join("*"));
     javac.arg("-d").arg(folder.join("classes"));
     javac.arg(repository().join("tests/java/highwater/Client.java"));
     command::output(&mut javac).map(drop)

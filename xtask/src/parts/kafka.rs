@@ -24,8 +24,6 @@ pub(super) fn recipe() -> Recipe {
 fn make(folder: &Path, _: &Parts) -> Result<()> {
     fs::write(folder.join("pom.xml"), POM)?;
     let mut maven = Command::new("mvn");
-    maven
-        .current_dir(folder)
-        .args(["-q", "-B", "dependency:copy-dependencies"]);
+    maven.current_dir(folder).args(["-q", "-B", "dependency:copy-dependencies"]);
     command::output(maven.arg("-DoutputDirectory=libs")).map(drop)
 }

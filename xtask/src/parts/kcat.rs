@@ -47,20 +47,11 @@ fn make(folder: &Path, _: &Parts) -> Result<()> {
 fn download(archives: &Path) -> Result<()> {
     let mut dependencies = Command::new("apt-cache");
     dependencies.args(["depends", "--recurse", "--no-recommends", "--no-suggests"]);
-    dependencies.args([
-        "--no-conflicts",
-        "--no-breaks",
-        "--no-replaces",
-        "--no-enhances",
-        "kcat",
-    ]);
+    dependencies.args(["--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances", "kcat"]);
     let listed = command::output(&mut dependencies)?;
     // Packages stand at the start of a line; their own dependencies are indented.
     let library = |name: &&str| name.starts_with("lib") || *name == "zlib1g" || *name == "kcat";
-    let names = listed
-        .lines()
-        .filter(library)
-        .filter(|name| !OF_THE_MACHINE.contains(name));
+    let names = listed.lines().filter(library).filter(|name| !OF_THE_MACHINE.contains(name));
     let mut fetch = Command::new("apt-get");
     fetch.current_dir(archives).arg("download").args(names);
     command::output(&mut fetch).map(drop)
@@ -69,10 +60,7 @@ fn download(archives: &Path) -> Result<()> {
 fn link_installed(root: &Path) -> Result<()> {
     let path = std::env::var_os("PATH").context("PATH is not set")?;
     let candidates = std::env::split_paths(&path).map(|folder| folder.join("kcat"));
-    let Some(found) = candidates
-        .into_iter()
-        .find(|candidate: &PathBuf| candidate.is_file())
-    else {
+    let Some(found) = candidates.into_iter().find(|candidate: &PathBuf| candidate.is_file()) else {
         bail!("neither apt-get nor kcat is on the PATH");
     };
     let folder = root.join("usr/bin");

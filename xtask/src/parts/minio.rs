@@ -22,8 +22,7 @@ pub(super) fn recipe() -> Recipe {
 
 fn make(folder: &Path, _: &Parts) -> Result<()> {
     let mut go = Command::new("go");
-    go.args(["install", "-trimpath", "-ldflags", "-s -w", MODULE])
-        .current_dir(folder);
+    go.args(["install", "-trimpath", "-ldflags", "-s -w", MODULE]).current_dir(folder);
     go.env("GOBIN", folder).envs([
         ("CGO_ENABLED", "0"),
         ("GOTOOLCHAIN", "local"),

@@ -41,12 +41,6 @@ fn environment(folder: &Path, packages: &[&str]) -> Result<()> {
     let venv = folder.join("venv");
     command::output(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
     let mut pip = Command::new(venv.join("bin/python"));
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
     command::output(pip.args(packages)).map(drop)
 }

@@ -19,20 +19,11 @@ pub(super) fn check(source: &Source, found: &mut Vec<String>) {
         return;
     }
     let first = source.text.lines().next().unwrap_or_default();
-    if first
-        .strip_prefix("//!")
-        .is_none_or(|job| job.trim().is_empty())
-    {
-        found.push(format!(
-            "{}:1: the first line does not say the job of the file",
-            source.path
-        ));
+    if first.strip_prefix("//!").is_none_or(|job| job.trim().is_empty()) {
+        found.push(format!("{}:1: the first line does not say the job of the file", source.path));
     }
     let lines = production_lines(source);
-    let explained = source
-        .text
-        .lines()
-        .any(|line| line.trim_start().starts_with(LONG_BECAUSE));
+    let explained = source.text.lines().any(|line| line.trim_start().starts_with(LONG_BECAUSE));
     if lines > LONG_LINES && !explained {
         let path = &source.path;
         found.push(format!(
@@ -40,10 +31,7 @@ pub(super) fn check(source: &Source, found: &mut Vec<String>) {
              \"{LONG_BECAUSE}...\""
         ));
     } else if lines > SHOULD_SPLIT_LINES && !explained {
-        println!(
-            "note: {}: {lines} lines of production code ask to be split",
-            source.path
-        );
+        println!("note: {}: {lines} lines of production code ask to be split", source.path);
     }
 }
 
@@ -55,11 +43,7 @@ fn is_data(path: &str) -> bool {
 fn production_lines(source: &Source) -> usize {
     let path = &source.path;
     let in_folder = |name: &str| path.starts_with(&name[1..]) || path.contains(name);
-    if ["/tests/", "/benches/", "/fuzz/"]
-        .into_iter()
-        .any(in_folder)
-        || path.ends_with("tests.rs")
-    {
+    if ["/tests/", "/benches/", "/fuzz/"].into_iter().any(in_folder) || path.ends_with("tests.rs") {
         return 0;
     }
     let mut lines = source.text.lines();
@@ -72,10 +56,7 @@ mod tests {
     use super::*;
 
     fn source(path: &str, text: &str) -> Source {
-        Source {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }
+        Source { path: path.to_owned(), text: text.to_owned() }
     }
 
     #[test]
@@ -94,18 +75,9 @@ mod tests {
         let mut found = Vec::new();
         check(&source("a.rs", &format!("//! Job.\n{body}")), &mut found);
         assert_eq!(found.len(), 1);
-        check(
-            &source("a.rs", &format!("//! Job.\n// Long because of x.\n{body}")),
-            &mut found,
-        );
-        check(
-            &source("a.rs", &format!("//! Job.\n#[cfg(test)]\n{body}")),
-            &mut found,
-        );
-        check(
-            &source("crates/a/tests/it/main.rs", &format!("//! Job.\n{body}")),
-            &mut found,
-        );
+        check(&source("a.rs", &format!("//! Job.\n// Long because of x.\n{body}")), &mut found);
+        check(&source("a.rs", &format!("//! Job.\n#[cfg(test)]\n{body}")), &mut found);
+        check(&source("crates/a/tests/it/main.rs", &format!("//! Job.\n{body}")), &mut found);
         assert_eq!(found.len(), 1, "{found:?}");
     }
 }

@@ -8,11 +8,7 @@ use anyhow::Result;
 use super::{Source, relative};
 use crate::metadata::Metadata;
 
-pub(super) fn check(
-    sources: &[Source],
-    metadata: &Metadata,
-    found: &mut Vec<String>,
-) -> Result<()> {
+pub(super) fn check(sources: &[Source], metadata: &Metadata, found: &mut Vec<String>) -> Result<()> {
     let rust = sources.iter().filter(|source| source.is_rust());
     let rust: BTreeMap<&str, &str> = rust.map(|s| (s.path.as_str(), s.text.as_str())).collect();
     let mut to_visit = roots_outside_the_workspace(sources);
@@ -40,16 +36,10 @@ pub(super) fn check(
 /// A package of its own, such as a fuzzer's, names the roots of its targets in its Cargo.toml.
 fn roots_outside_the_workspace(sources: &[Source]) -> Vec<(String, bool)> {
     let mut roots = Vec::new();
-    for manifest in sources
-        .iter()
-        .filter(|source| source.path.ends_with("/Cargo.toml"))
-    {
+    for manifest in sources.iter().filter(|source| source.path.ends_with("/Cargo.toml")) {
         let folder = manifest.path.trim_end_matches("Cargo.toml");
         for line in manifest.text.lines() {
-            let path = line
-                .trim()
-                .strip_prefix("path = \"")
-                .and_then(|rest| rest.split('"').next());
+            let path = line.trim().strip_prefix("path = \"").and_then(|rest| rest.split('"').next());
             if let Some(path) = path.filter(|path| path.ends_with(".rs")) {
                 roots.push((format!("{folder}{path}"), true));
             }
@@ -80,9 +70,7 @@ fn children(path: &str, text: &str, is_root: bool) -> Vec<String> {
         } else if let Some(quoted) = quoted_after(line, "include!(\"") {
             add(folder.join(quoted));
         } else if let Some((name, opens)) = module(line) {
-            let within = inline
-                .iter()
-                .fold(below.clone(), |at, (_, name)| at.join(name));
+            let within = inline.iter().fold(below.clone(), |at, (_, name)| at.join(name));
             match (opens, explicit.take()) {
                 (true, _) => inline.push((indent, name)),
                 (false, Some(quoted)) => add(folder.join(quoted)),
@@ -127,10 +115,7 @@ mod tests {
         let text = "pub mod a;\nmod b {\n    pub(crate) mod c;\n}\n#[path = \"odd.rs\"]\nmod d;\n";
         let of_root = children("crates/x/src/lib.rs", text, true);
         for path in ["a.rs", "a/mod.rs", "b/c.rs", "odd.rs"] {
-            assert!(
-                of_root.contains(&format!("crates/x/src/{path}")),
-                "{path} in {of_root:?}"
-            );
+            assert!(of_root.contains(&format!("crates/x/src/{path}")), "{path} in {of_root:?}");
         }
         let of_module = children("src/m.rs", "mod tests;\n", false);
         assert!(of_module.contains(&"src/m/tests.rs".to_owned()));

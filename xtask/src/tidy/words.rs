@@ -33,16 +33,10 @@ pub(super) fn check(source: &Source, found: &mut Vec<String>) {
     for (number, line) in (1..).zip(source.text.lines()) {
         let lower = line.to_lowercase();
         for word in banned.iter().filter(|word| has_word(&lower, word)) {
-            found.push(format!(
-                "{}:{number}: {word:?} marks an unfinished place",
-                source.path
-            ));
+            found.push(format!("{}:{number}: {word:?} marks an unfinished place", source.path));
         }
         if let Some(folder) = machine_path(line) {
-            found.push(format!(
-                "{}:{number}: a path of one machine, {folder}",
-                source.path
-            ));
+            found.push(format!("{}:{number}: a path of one machine, {folder}", source.path));
         }
     }
 }
@@ -53,8 +47,7 @@ fn has_word(line: &str, word: &str) -> bool {
         let before = line[..at].chars().next_back();
         let after = line[at + word.len()..].chars().next();
         let open = word.ends_with(['(', ':']);
-        !before.is_some_and(char::is_alphanumeric)
-            && (open || !after.is_some_and(char::is_alphanumeric))
+        !before.is_some_and(char::is_alphanumeric) && (open || !after.is_some_and(char::is_alphanumeric))
     })
 }
 

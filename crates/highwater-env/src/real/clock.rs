@@ -33,10 +33,7 @@ const CONTINUOUS: libc::clockid_t = libc::CLOCK_MONOTONIC_RAW;
 const CONTINUOUS: libc::clockid_t = libc::CLOCK_MONOTONIC;
 
 fn continuous_now() -> Instant {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a valid timespec of ours. The clock exists on every kernel that
     // the standard library supports, so the call cannot fail; if it did, time would stand at 0.
     unsafe { libc::clock_gettime(CONTINUOUS, &raw mut time) };
@@ -54,9 +51,7 @@ impl Clock for RealClock {
         // A clock before 1970 reads as 1970: callers take it for people and record timestamps only.
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| {
-                i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-            })
+            .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
     fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {

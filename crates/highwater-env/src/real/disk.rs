@@ -105,11 +105,7 @@ fn create_directories(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
         Err(error) => return Err(error),
     }
-    sync_directory(if parent.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        parent
-    })
+    sync_directory(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
 /// Holds the flock; the operating system frees it with the descriptor.
@@ -120,12 +116,7 @@ struct RealLock {
 impl DiskLock for RealLock {}
 
 fn take_lock(path: &Path, note: &str) -> io::Result<Box<dyn DiskLock>> {
-    let mut file = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)?;
+    let mut file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     file.try_lock().map_err(|error| match error {
         fs::TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
         fs::TryLockError::Error(error) => error,
@@ -136,10 +127,7 @@ fn take_lock(path: &Path, note: &str) -> io::Result<Box<dyn DiskLock>> {
     Ok(Box::new(RealLock { _file: file }))
 }
 
-#[allow(
-    clippy::unnecessary_cast,
-    reason = "the fields' widths differ between systems"
-)]
+#[allow(clippy::unnecessary_cast, reason = "the fields' widths differ between systems")]
 fn space_of(path: &Path) -> io::Result<(u64, u64)> {
     let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
     let mut figures = std::mem::MaybeUninit::<libc::statvfs>::uninit();
@@ -151,10 +139,7 @@ fn space_of(path: &Path) -> io::Result<(u64, u64)> {
         figures.assume_init()
     };
     let unit = figures.f_frsize as u64;
-    Ok((
-        unit.saturating_mul(figures.f_bavail as u64),
-        unit.saturating_mul(figures.f_blocks as u64),
-    ))
+    Ok((unit.saturating_mul(figures.f_bavail as u64), unit.saturating_mul(figures.f_blocks as u64)))
 }
 
 #[async_trait]
@@ -203,14 +188,8 @@ impl Disk for RealDisk {
     async fn lock_note(&self, path: &Path) -> io::Result<String> {
         self.run(path, |path| {
             let mut note = Vec::new();
-            fs::File::open(path)?
-                .take(NOTE_LIMIT_BYTES)
-                .read_to_end(&mut note)?;
-            Ok(String::from_utf8_lossy(&note)
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned())
+            fs::File::open(path)?.take(NOTE_LIMIT_BYTES).read_to_end(&mut note)?;
+            Ok(String::from_utf8_lossy(&note).lines().next().unwrap_or_default().to_owned())
         })
         .await
     }

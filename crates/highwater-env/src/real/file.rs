@@ -70,11 +70,7 @@ fn set_direct(file: &fs::File, on: bool) -> io::Result<()> {
         if flags < 0 {
             return Err(io::Error::last_os_error());
         }
-        let flags = if on {
-            flags | libc::O_DIRECT
-        } else {
-            flags & !libc::O_DIRECT
-        };
+        let flags = if on { flags | libc::O_DIRECT } else { flags & !libc::O_DIRECT };
         if libc::fcntl(fd, libc::F_SETFL, flags) < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -127,17 +123,11 @@ fn is_aligned(number: u64) -> bool {
 impl Inner {
     fn write_all(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         if self.aligned && !(is_aligned(offset) && is_aligned(bytes.len() as u64)) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "a direct write must be aligned",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a direct write must be aligned"));
         }
         match self.file.write_all_at(bytes, offset) {
             // Some file systems take the flag and refuse the write.
-            Err(error)
-                if error.raw_os_error() == Some(libc::EINVAL)
-                    && self.direct.swap(false, Ordering::AcqRel) =>
-            {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && self.direct.swap(false, Ordering::AcqRel) => {
                 set_direct(&self.file, false)?;
                 self.file.write_all_at(bytes, offset)
             }
@@ -150,11 +140,7 @@ impl Inner {
             return Err(io::Error::other("an earlier sync of this file failed"));
         }
         // On macOS the standard library uses F_FULLFSYNC for both.
-        let outcome = if times_too {
-            self.file.sync_all()
-        } else {
-            self.file.sync_data()
-        };
+        let outcome = if times_too { self.file.sync_all() } else { self.file.sync_data() };
         if outcome.is_err() {
             self.sync_failed.store(true, Ordering::Release);
         }
@@ -187,10 +173,7 @@ impl Inner {
     fn fill(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < into.len() {
-            match self
-                .file
-                .read_at(&mut into[filled..], offset + filled as u64)
-            {
+            match self.file.read_at(&mut into[filled..], offset + filled as u64) {
                 Ok(0) => break,
                 Ok(read) => filled += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -221,9 +204,7 @@ impl Inner {
         }
         let end = len.next_multiple_of(ALIGNMENT as u64);
         while at < end {
-            let piece = usize::try_from(end - at)
-                .unwrap_or(usize::MAX)
-                .min(ZERO_CHUNK);
+            let piece = usize::try_from(end - at).unwrap_or(usize::MAX).min(ZERO_CHUNK);
             self.write_all(at, &zeros.as_slice()[..piece])?;
             at += piece as u64;
         }
@@ -232,17 +213,12 @@ impl Inner {
 
     fn metadata(&self) -> io::Result<FileMeta> {
         let metadata = self.file.metadata()?;
-        Ok(FileMeta {
-            len: metadata.len(),
-            modified_ns: modified_ns(&metadata),
-        })
+        Ok(FileMeta { len: metadata.len(), modified_ns: modified_ns(&metadata) })
     }
 
     fn set_modified(&self, modified_ns: i64) -> io::Result<()> {
         let since = Duration::from_nanos(u64::try_from(modified_ns).unwrap_or(0));
-        let time = UNIX_EPOCH
-            .checked_add(since)
-            .ok_or(io::ErrorKind::InvalidInput)?;
+        let time = UNIX_EPOCH.checked_add(since).ok_or(io::ErrorKind::InvalidInput)?;
         self.file.set_modified(time)
     }
 }
@@ -250,19 +226,12 @@ impl Inner {
 /// Nanoseconds since 1970; 0 for older times and where there are none.
 pub(super) fn modified_ns(metadata: &fs::Metadata) -> i64 {
     let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-    modified.duration_since(UNIX_EPOCH).map_or(0, |since| {
-        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
-    })
+    modified.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
 #[async_trait]
 impl File for RealFile {
-    async fn write_at(
-        &self,
-        offset: u64,
-        buffer: AlignedBuf,
-        sync: bool,
-    ) -> (AlignedBuf, io::Result<()>) {
+    async fn write_at(&self, offset: u64, buffer: AlignedBuf, sync: bool) -> (AlignedBuf, io::Result<()>) {
         let inner = self.inner.clone();
         let work = move || {
             let mut outcome = inner.write_all(offset, buffer.as_slice());

@@ -27,10 +27,7 @@ impl RealEnv {
     /// An environment whose tasks, timers and blocking work run on the runtime of `handle` (its
     /// timer must be enabled). The returned handle is cheap to clone and may outlive the runtime;
     /// then its tasks end at once.
-    #[expect(
-        clippy::new_ret_no_self,
-        reason = "the real world has no state of its own beside the handle it returns"
-    )]
+    #[expect(clippy::new_ret_no_self, reason = "the real world has no state of its own beside the handle it returns")]
     #[must_use]
     pub fn new(handle: Handle) -> Env {
         Env {

@@ -15,9 +15,7 @@ impl RealRandom {
     /// Seeds the generator.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            generator: Mutex::new(StdRng::from_os_rng()),
-        }
+        Self { generator: Mutex::new(StdRng::from_os_rng()) }
     }
 }
 

@@ -23,21 +23,14 @@ impl RealTasks {
 
 /// Starts `future` on `handle`; a panic is logged with the task's name, since nobody may be
 /// waiting for its end.
-pub(crate) fn spawn_on(
-    handle: &Handle,
-    name: &'static str,
-    future: BoxFuture<'static, ()>,
-) -> TaskHandle {
+pub(crate) fn spawn_on(handle: &Handle, name: &'static str, future: BoxFuture<'static, ()>) -> TaskHandle {
     let task = handle.spawn(async move {
         if AssertUnwindSafe(future).catch_unwind().await.is_err() {
             tracing::error!(task = name, "task panicked");
         }
     });
     let abort = task.abort_handle();
-    TaskHandle::new(
-        Box::new(move || abort.abort()),
-        Box::pin(task.map(|_ended| ())),
-    )
+    TaskHandle::new(Box::new(move || abort.abort()), Box::pin(task.map(|_ended| ())))
 }
 
 impl Tasks for RealTasks {
@@ -45,11 +38,7 @@ impl Tasks for RealTasks {
         spawn_on(&self.handle, name, future)
     }
 
-    fn blocking(
-        &self,
-        name: &'static str,
-        work: Box<dyn FnOnce() + Send>,
-    ) -> BoxFuture<'static, ()> {
+    fn blocking(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
         let ended = self.handle.spawn_blocking(work);
         Box::pin(async move {
             if let Err(error) = ended.await {

@@ -25,23 +25,13 @@ async fn direct_writes_read_back_and_seal_to_their_exact_length() {
     outcome.unwrap();
     assert_eq!(buffer.len(), 2 * ALIGNMENT);
     let meta = file.seal(5000, 1_700_000_000_123_457_000).await.unwrap();
-    assert_eq!(
-        (meta.len, meta.modified_ns),
-        (5000, 1_700_000_000_123_457_000)
-    );
-    assert_eq!(
-        &file.read_at(4095, 10_000).await.unwrap()[..],
-        &body[4095..]
-    );
+    assert_eq!((meta.len, meta.modified_ns), (5000, 1_700_000_000_123_457_000));
+    assert_eq!(&file.read_at(4095, 10_000).await.unwrap()[..], &body[4095..]);
     assert_eq!(file.read_at(9000, 10).await.unwrap().len(), 0);
     let again = disk.open(&path, OpenMode::Read).await.unwrap();
     assert_eq!(&again.read_at(0, 10_000).await.unwrap()[..], &body[..]);
     assert_eq!(
-        disk.open(&path, OpenMode::CreateDirect)
-            .await
-            .map(|_| ())
-            .unwrap_err()
-            .kind(),
+        disk.open(&path, OpenMode::CreateDirect).await.map(|_| ()).unwrap_err().kind(),
         std::io::ErrorKind::AlreadyExists
     );
     let unaligned = AlignedBuf::from_slice(b"x");
@@ -52,14 +42,8 @@ async fn direct_writes_read_back_and_seal_to_their_exact_length() {
 async fn preallocation_keeps_what_is_there() {
     let dir = tempfile::tempdir().unwrap();
     let disk = env().disk;
-    let file = disk
-        .open(&dir.path().join("a"), OpenMode::WriteDirect)
-        .await
-        .unwrap();
-    file.write_at(0, AlignedBuf::from_slice(&[5; ALIGNMENT]), true)
-        .await
-        .1
-        .unwrap();
+    let file = disk.open(&dir.path().join("a"), OpenMode::WriteDirect).await.unwrap();
+    file.write_at(0, AlignedBuf::from_slice(&[5; ALIGNMENT]), true).await.1.unwrap();
     file.set_len(100).await.unwrap();
     file.preallocate(3_000_000).await.unwrap();
     assert!(file.len().await.unwrap() >= 3_000_000);
@@ -89,29 +73,15 @@ async fn names() {
     disk.create_dir_all(&deep).await.unwrap();
     disk.create_dir_all(&deep).await.unwrap();
     disk.open(&deep.join("a"), OpenMode::Write).await.unwrap();
-    disk.hard_link(&deep.join("a"), &deep.join("b"))
-        .await
-        .unwrap();
-    let lost = disk
-        .hard_link(&deep.join("a"), &deep.join("b"))
-        .await
-        .unwrap_err();
+    disk.hard_link(&deep.join("a"), &deep.join("b")).await.unwrap();
+    let lost = disk.hard_link(&deep.join("a"), &deep.join("b")).await.unwrap_err();
     assert_eq!(lost.kind(), std::io::ErrorKind::AlreadyExists);
     disk.rename(&deep.join("b"), &deep.join("c")).await.unwrap();
     disk.sync_dir(&deep).await.unwrap();
-    let mut names: Vec<_> = disk
-        .read_dir(&deep)
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|entry| entry.name)
-        .collect();
+    let mut names: Vec<_> = disk.read_dir(&deep).await.unwrap().into_iter().map(|entry| entry.name).collect();
     names.sort();
     assert_eq!(names, ["a", "c"]);
-    assert_eq!(
-        disk.read_dir(&deep.join("no")).await.unwrap_err().kind(),
-        std::io::ErrorKind::NotFound
-    );
+    assert_eq!(disk.read_dir(&deep.join("no")).await.unwrap_err().kind(), std::io::ErrorKind::NotFound);
     let (free, total) = disk.space(&deep).await.unwrap();
     assert!(free <= total && total > 0);
 }
@@ -122,24 +92,14 @@ async fn time_and_tasks() {
     let start = env.now();
     env.sleep(Duration::from_millis(5)).await;
     assert!(env.now() - start >= Duration::from_millis(5));
-    assert!(
-        env.timeout(Duration::from_millis(1), std::future::pending::<()>())
-            .await
-            .is_err()
-    );
+    assert!(env.timeout(Duration::from_millis(1), std::future::pending::<()>()).await.is_err());
     assert!(env.wall_ms() > 1_600_000_000_000);
     let endless = env.spawn("endless", std::future::pending());
     endless.abort();
     endless.ended().await;
-    env.spawn("panics", async {
-        std::panic::resume_unwind(Box::new("boom"))
-    })
-    .ended()
-    .await;
+    env.spawn("panics", async { std::panic::resume_unwind(Box::new("boom")) }).ended().await;
     let (send, receive) = std::sync::mpsc::channel();
-    env.tasks
-        .blocking("work", Box::new(move || send.send(7).unwrap()))
-        .await;
+    env.tasks.blocking("work", Box::new(move || send.send(7).unwrap())).await;
     assert_eq!(receive.recv().unwrap(), 7);
     assert_ne!(env.random.next_u128(), env.random.next_u128());
     assert!((0..100).all(|_| env.random.below(10) < 10));

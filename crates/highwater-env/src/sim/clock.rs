@@ -36,19 +36,13 @@ impl SimClock {
     /// A clock that stands still until [`SimClock::advance`].
     #[must_use]
     pub fn manual() -> Self {
-        Self {
-            state: Arc::new(Mutex::new(State::new())),
-            follows: None,
-        }
+        Self { state: Arc::new(Mutex::new(State::new())), follows: None }
     }
 
     /// A clock that follows tokio's (see [`crate::SimEnv::auto`]). Must be made inside a runtime.
     #[must_use]
     pub fn auto() -> Self {
-        Self {
-            follows: Some(tokio::time::Instant::now()),
-            ..Self::manual()
-        }
+        Self { follows: Some(tokio::time::Instant::now()), ..Self::manual() }
     }
 
     /// Moves a manual clock on by `duration`, waking sleepers in the order of their deadlines and
@@ -106,11 +100,7 @@ impl SimClock {
     /// Deadline of the first sleeper of a manual clock.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.state
-            .lock()
-            .sleepers
-            .first_key_value()
-            .map(|((deadline, _), _)| *deadline)
+        self.state.lock().sleepers.first_key_value().map(|((deadline, _), _)| *deadline)
     }
 }
 
@@ -125,12 +115,7 @@ async fn settle() {
 
 impl State {
     fn new() -> Self {
-        Self {
-            now: START,
-            wall_offset_ms: 0,
-            sleepers: BTreeMap::new(),
-            next_sleeper: 0,
-        }
+        Self { now: START, wall_offset_ms: 0, sleepers: BTreeMap::new(), next_sleeper: 0 }
     }
 }
 
@@ -145,9 +130,7 @@ impl Clock for SimClock {
 
     fn wall_ms(&self) -> i64 {
         let since_ms = i64::try_from(self.now().since(START).as_millis()).unwrap_or(i64::MAX);
-        WALL_START_MS
-            .saturating_add(since_ms)
-            .saturating_add(self.state.lock().wall_offset_ms)
+        WALL_START_MS.saturating_add(since_ms).saturating_add(self.state.lock().wall_offset_ms)
     }
 
     fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {
@@ -155,11 +138,7 @@ impl Clock for SimClock {
             let left = deadline.since(self.now());
             return Box::pin(async move { tokio::time::sleep(left).await });
         }
-        Box::pin(Sleep {
-            state: self.state.clone(),
-            deadline,
-            key: None,
-        })
+        Box::pin(Sleep { state: self.state.clone(), deadline, key: None })
     }
 }
 

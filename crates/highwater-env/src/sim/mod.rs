@@ -48,18 +48,8 @@ impl SimEnv {
         let clock = Arc::new(clock);
         let random = Arc::new(SimRandom::new(seed));
         let disk = Arc::new(SimDisk::new(clock.clone()));
-        let env = Env {
-            clock: clock.clone(),
-            random: random.clone(),
-            tasks: Arc::new(SimTasks),
-            disk: disk.clone(),
-        };
-        Self {
-            env,
-            clock,
-            disk,
-            random,
-        }
+        let env = Env { clock: clock.clone(), random: random.clone(), tasks: Arc::new(SimTasks), disk: disk.clone() };
+        Self { env, clock, disk, random }
     }
 }
 

@@ -15,9 +15,7 @@ impl SimRandom {
     /// Numbers of `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self {
-            generator: Mutex::new(SmallRng::seed_from_u64(seed)),
-        }
+        Self { generator: Mutex::new(SmallRng::seed_from_u64(seed)) }
     }
 }
 

@@ -15,11 +15,7 @@ impl Tasks for SimTasks {
         spawn_on(&Handle::current(), name, future)
     }
 
-    fn blocking(
-        &self,
-        name: &'static str,
-        work: Box<dyn FnOnce() + Send>,
-    ) -> BoxFuture<'static, ()> {
+    fn blocking(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
         let handle = self.spawn(name, Box::pin(async move { work() }));
         Box::pin(handle.ended())
     }

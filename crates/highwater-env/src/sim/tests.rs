@@ -45,11 +45,7 @@ async fn a_dropped_sleep_is_forgotten() {
 
 #[tokio::test]
 async fn the_same_seed_gives_the_same_numbers() {
-    let draw = |seed| {
-        (0..10)
-            .map(|_| SimRandom::new(seed).next_u64())
-            .collect::<Vec<_>>()
-    };
+    let draw = |seed| (0..10).map(|_| SimRandom::new(seed).next_u64()).collect::<Vec<_>>();
     assert_eq!(draw(7), draw(7));
     assert_ne!(draw(7), draw(8));
 }
@@ -61,21 +57,11 @@ async fn faults_switch_on_and_off() {
     let file = sim.disk.open(path, OpenMode::WriteDirect).await.unwrap();
     let page = || AlignedBuf::from_slice(&[1; ALIGNMENT]);
     file.preallocate(ALIGNMENT as u64).await.unwrap();
-    sim.disk.set_faults(DiskFaults {
-        full: true,
-        ..DiskFaults::default()
-    });
+    sim.disk.set_faults(DiskFaults { full: true, ..DiskFaults::default() });
     file.write_at(0, page(), true).await.1.unwrap();
-    let error = file
-        .write_at(ALIGNMENT as u64, page(), true)
-        .await
-        .1
-        .unwrap_err();
+    let error = file.write_at(ALIGNMENT as u64, page(), true).await.1.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
-    sim.disk.set_faults(DiskFaults {
-        fail_sync: true,
-        ..DiskFaults::default()
-    });
+    sim.disk.set_faults(DiskFaults { fail_sync: true, ..DiskFaults::default() });
     assert!(file.write_at(0, page(), true).await.1.is_err());
     sim.disk.set_faults(DiskFaults::default());
     assert!(file.sync().await.is_err(), "a failed sync is final");
@@ -87,26 +73,13 @@ async fn names_without_a_sync_of_the_directory_may_be_lost_and_locks_are_freed()
     for seed in 0..32 {
         let sim = SimEnv::new(seed);
         sim.disk.create_dir_all(Path::new("/d")).await.unwrap();
-        sim.disk
-            .open(Path::new("/d/kept"), OpenMode::Create)
-            .await
-            .unwrap();
+        sim.disk.open(Path::new("/d/kept"), OpenMode::Create).await.unwrap();
         sim.disk.sync_dir(Path::new("/d")).await.unwrap();
-        sim.disk
-            .open(Path::new("/d/new"), OpenMode::Create)
-            .await
-            .unwrap();
+        sim.disk.open(Path::new("/d/new"), OpenMode::Create).await.unwrap();
         let _lock = sim.disk.lock(Path::new("/d/lock"), "me").await.unwrap();
         assert!(sim.disk.lock(Path::new("/d/lock"), "you").await.is_err());
         sim.disk.crash(seed);
-        let names: Vec<_> = sim
-            .disk
-            .read_dir(Path::new("/d"))
-            .await
-            .unwrap()
-            .into_iter()
-            .map(|e| e.name)
-            .collect();
+        let names: Vec<_> = sim.disk.read_dir(Path::new("/d")).await.unwrap().into_iter().map(|e| e.name).collect();
         assert!(names.contains(&"kept".to_owned()));
         outcomes.insert(names.contains(&"new".to_owned()));
         sim.disk.lock(Path::new("/d/lock"), "you").await.unwrap();

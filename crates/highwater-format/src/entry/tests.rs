@@ -1,3 +1,4 @@
+//! Round trips, golden files and damage for the format of a journal entry.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -13,18 +14,13 @@ use proptest::prelude::*;
 use super::*;
 
 fn golden(name: &str, header: &EntryHeader) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("golden")
-        .join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(name);
     let (bytes, _) = header.encode().unwrap();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &bytes).unwrap();
     }
     let stored = Bytes::from(std::fs::read(&path).unwrap());
-    assert_eq!(
-        stored, bytes,
-        "{name}: the layout changed; old buckets would be unreadable"
-    );
+    assert_eq!(stored, bytes, "{name}: the layout changed; old buckets would be unreadable");
     assert_eq!(&EntryHeader::decode(&stored).unwrap().header, header);
 }
 
@@ -38,11 +34,7 @@ fn sample(kind: EntryKind) -> EntryHeader {
         put_id: PutId(0x4142_4344_4546_4748),
         payload_len: 0x51_5253,
         payload_crc: matches!(kind, EntryKind::Snapshot).then_some(0x6162_6364),
-        attributes: if kind == EntryKind::Data {
-            Bytes::new()
-        } else {
-            Bytes::from_static(b"reserve=7")
-        },
+        attributes: if kind == EntryKind::Data { Bytes::new() } else { Bytes::from_static(b"reserve=7") },
     }
 }
 
@@ -74,10 +66,7 @@ fn later_versions_kinds_and_flags_are_refused() {
 fn too_many_attributes_are_refused() {
     let mut header = sample(EntryKind::Data);
     header.attributes = Bytes::from(vec![0; ATTRIBUTES_LIMIT + 1]);
-    assert_eq!(
-        header.encode(),
-        Err(EntryError::Attributes(ATTRIBUTES_LIMIT + 1))
-    );
+    assert_eq!(header.encode(), Err(EntryError::Attributes(ATTRIBUTES_LIMIT + 1)));
 }
 
 prop_compose! {

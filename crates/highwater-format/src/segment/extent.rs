@@ -102,9 +102,7 @@ impl Extent {
     pub fn stride_bytes(&self, number: usize) -> Option<Range<u64>> {
         let stride = self.index.get(number)?;
         let start = self.bytes.start + u64::from(stride.position);
-        let end = self.index.get(number + 1).map_or(self.bytes.end, |next| {
-            self.bytes.start + u64::from(next.position)
-        });
+        let end = self.index.get(number + 1).map_or(self.bytes.end, |next| self.bytes.start + u64::from(next.position));
         Some(start..end)
     }
 
@@ -115,19 +113,14 @@ impl Extent {
         if offset > self.last_offset {
             return None;
         }
-        let first = self
-            .index
-            .partition_point(|stride| stride.first_offset <= offset)
-            .saturating_sub(1);
+        let first = self.index.partition_point(|stride| stride.first_offset <= offset).saturating_sub(1);
         let Range { start, mut end } = self.stride_bytes(first)?;
         // The furthest stride whose end is still within the limit.
         let room = start.saturating_add(max_bytes);
         if self.bytes.end <= room {
             end = self.bytes.end;
         } else {
-            let beyond = self
-                .index
-                .partition_point(|next| self.bytes.start + u64::from(next.position) <= room);
+            let beyond = self.index.partition_point(|next| self.bytes.start + u64::from(next.position) <= room);
             if let Some(last) = beyond.checked_sub(1)
                 && last > first
             {
@@ -140,10 +133,7 @@ impl Extent {
     /// Bytes of the first stride that has a batch whose largest timestamp is `timestamp` or later;
     /// the record is the first such in the first such batch. `None` if there is none.
     pub fn range_at_timestamp(&self, timestamp: i64) -> Option<Range<u64>> {
-        let number = self
-            .index
-            .iter()
-            .position(|stride| stride.max_timestamp >= timestamp)?;
+        let number = self.index.iter().position(|stride| stride.max_timestamp >= timestamp)?;
         self.stride_bytes(number)
     }
 }

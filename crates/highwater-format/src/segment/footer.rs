@@ -33,8 +33,8 @@ use highwater_types::{Epoch, Offset, ShardId, TopicId, TopicPartition};
 
 use crate::cursor::Cursor;
 use crate::segment::{
-    AbortedTxn, EpochStart, Extent, MAX_FOOTER_BYTES, MAX_PRODUCER_BATCHES, ProducerBatch,
-    ProducerDelta, SegmentError, Stride,
+    AbortedTxn, EpochStart, Extent, MAX_FOOTER_BYTES, MAX_PRODUCER_BATCHES, ProducerBatch, ProducerDelta, SegmentError,
+    Stride,
 };
 
 const TRAILER_BYTES: usize = 32;
@@ -92,10 +92,7 @@ pub enum Tail {
 impl Footer {
     /// This partition's extent.
     pub fn extent(&self, tp: TopicPartition) -> Option<&Extent> {
-        let found = self
-            .extents
-            .binary_search_by_key(&tp, |extent| extent.tp)
-            .ok()?;
+        let found = self.extents.binary_search_by_key(&tp, |extent| extent.tp).ok()?;
         self.extents.get(found)
     }
 
@@ -105,9 +102,7 @@ impl Footer {
     /// # Errors
     /// Any [`SegmentError`] but `Batch`; never allocates by a length that the bytes do not cover.
     pub fn from_tail(tail: &[u8]) -> Result<Tail, SegmentError> {
-        let (rest, trailer) = tail
-            .split_last_chunk::<TRAILER_BYTES>()
-            .ok_or(SegmentError::Short)?;
+        let (rest, trailer) = tail.split_last_chunk::<TRAILER_BYTES>().ok_or(SegmentError::Short)?;
         let (payload_bytes, footer_bytes, footer_crc) = decode_trailer(trailer)?;
         let bytes = footer_bytes + TRAILER_BYTES;
         let Some(start) = rest.len().checked_sub(footer_bytes) else {
@@ -123,9 +118,8 @@ impl Footer {
             return Err(SegmentError::Invalid("bytes behind the footer"));
         }
         footer.payload_bytes = payload_bytes;
-        footer.segment_bytes = payload_bytes
-            .checked_add(bytes as u64)
-            .ok_or(SegmentError::Invalid("payload length"))?;
+        footer.segment_bytes =
+            payload_bytes.checked_add(bytes as u64).ok_or(SegmentError::Invalid("payload length"))?;
         footer.check()?;
         Ok(Tail::Whole(footer))
     }
@@ -150,11 +144,7 @@ impl Footer {
         let footer_crc = crc32c::crc32c(&out);
         let mut trailer = [0; TRAILER_BYTES];
         trailer[..8].copy_from_slice(&self.payload_bytes.to_be_bytes());
-        trailer[8..12].copy_from_slice(
-            &u32::try_from(footer_bytes)
-                .unwrap_or(u32::MAX)
-                .to_be_bytes(),
-        );
+        trailer[8..12].copy_from_slice(&u32::try_from(footer_bytes).unwrap_or(u32::MAX).to_be_bytes());
         trailer[12..16].copy_from_slice(&footer_crc.to_be_bytes());
         trailer[20..24].copy_from_slice(&VERSION.to_be_bytes());
         trailer[24..].copy_from_slice(MAGIC);
@@ -179,25 +169,17 @@ impl Footer {
         }
         let ascend = self.extents.is_sorted_by(|left, right| left.tp < right.tp)
             && self.reserves.is_sorted_by(|left, right| left.tp < right.tp);
-        if ascend {
-            Ok(())
-        } else {
-            Err(SegmentError::Invalid("partitions do not ascend"))
-        }
+        if ascend { Ok(()) } else { Err(SegmentError::Invalid("partitions do not ascend")) }
     }
 }
 
 fn check_extent(extent: &Extent) -> Result<(), SegmentError> {
-    let ordered = extent.index.is_sorted_by(|left, right| {
-        left.position < right.position && left.first_offset < right.first_offset
-    }) && extent
-        .epochs
-        .is_sorted_by(|left, right| left.first_offset < right.first_offset);
-    let (Some(first), Some(last), Some(epoch)) = (
-        extent.index.first(),
-        extent.index.last(),
-        extent.epochs.first(),
-    ) else {
+    let ordered = extent
+        .index
+        .is_sorted_by(|left, right| left.position < right.position && left.first_offset < right.first_offset)
+        && extent.epochs.is_sorted_by(|left, right| left.first_offset < right.first_offset);
+    let (Some(first), Some(last), Some(epoch)) = (extent.index.first(), extent.index.last(), extent.epochs.first())
+    else {
         return Err(SegmentError::Invalid("extent without index or epoch"));
     };
     let starts = first.position == 0
@@ -206,15 +188,8 @@ fn check_extent(extent: &Extent) -> Result<(), SegmentError> {
         && extent.first_offset >= 0;
     let ends = u64::from(last.position) < extent.bytes.end - extent.bytes.start
         && last.first_offset <= extent.last_offset
-        && extent
-            .epochs
-            .last()
-            .is_some_and(|epoch| epoch.first_offset <= extent.last_offset);
-    if ordered && starts && ends {
-        Ok(())
-    } else {
-        Err(SegmentError::Invalid("index is not in order"))
-    }
+        && extent.epochs.last().is_some_and(|epoch| epoch.first_offset <= extent.last_offset);
+    if ordered && starts && ends { Ok(()) } else { Err(SegmentError::Invalid("index is not in order")) }
 }
 
 fn trailer_crc(trailer: &[u8; TRAILER_BYTES]) -> u32 {
@@ -226,17 +201,8 @@ fn decode_trailer(trailer: &[u8; TRAILER_BYTES]) -> Result<(u64, usize, u32), Se
         return Err(SegmentError::Magic);
     }
     let mut cursor = Cursor::new(trailer);
-    let fields = (|| {
-        Some((
-            cursor.u64()?,
-            cursor.u32()?,
-            cursor.u32()?,
-            cursor.u32()?,
-            cursor.u32()?,
-        ))
-    })();
-    let (payload_bytes, footer_bytes, footer_crc, crc, version) =
-        fields.ok_or(SegmentError::Short)?;
+    let fields = (|| Some((cursor.u64()?, cursor.u32()?, cursor.u32()?, cursor.u32()?, cursor.u32()?)))();
+    let (payload_bytes, footer_bytes, footer_crc, crc, version) = fields.ok_or(SegmentError::Short)?;
     if crc != trailer_crc(trailer) {
         return Err(SegmentError::Checksum("trailer"));
     }
@@ -305,22 +271,11 @@ fn encode_extent(out: &mut BytesMut, extent: &Extent) {
 }
 
 fn decode(cursor: &mut Cursor<'_>) -> Result<Footer, SegmentError> {
-    let head = (|| {
-        Some((
-            cursor.u32()?,
-            cursor.u32()?,
-            cursor.u8()?,
-            cursor.array::<3>()?,
-        ))
-    })();
+    let head = (|| Some((cursor.u32()?, cursor.u32()?, cursor.u8()?, cursor.array::<3>()?)))();
     let (shard, epoch, level, _) = head.ok_or(SegmentError::Short)?;
     let extents = list(cursor, EXTENT_LEAST_BYTES, decode_extent)?;
-    let reserves = list(cursor, RESERVE_BYTES, |cursor| {
-        Some(Reserve {
-            tp: partition(cursor)?,
-            reserve_end: cursor.i64()?,
-        })
-    })?;
+    let reserves =
+        list(cursor, RESERVE_BYTES, |cursor| Some(Reserve { tp: partition(cursor)?, reserve_end: cursor.i64()? }))?;
     Ok(Footer {
         shard: ShardId(shard),
         epoch: Epoch(epoch),
@@ -354,10 +309,7 @@ fn items<T>(
 }
 
 fn partition(cursor: &mut Cursor<'_>) -> Option<TopicPartition> {
-    Some(TopicPartition {
-        topic: TopicId::from_bytes(cursor.array()?),
-        partition: cursor.i32()?,
-    })
+    Some(TopicPartition { topic: TopicId::from_bytes(cursor.array()?), partition: cursor.i32()? })
 }
 
 fn decode_extent(cursor: &mut Cursor<'_>) -> Option<Extent> {
@@ -365,12 +317,8 @@ fn decode_extent(cursor: &mut Cursor<'_>) -> Option<Extent> {
     let (first_offset, last_offset, max_timestamp) = (cursor.i64()?, cursor.i64()?, cursor.i64()?);
     let bytes = byte_range(cursor.u64()?, cursor.u32()?)?;
     let reserve_end = cursor.i64()?;
-    let epochs = items(cursor, EPOCH_BYTES, |cursor| {
-        Some(EpochStart {
-            epoch: cursor.i32()?,
-            first_offset: cursor.i64()?,
-        })
-    })?;
+    let epochs =
+        items(cursor, EPOCH_BYTES, |cursor| Some(EpochStart { epoch: cursor.i32()?, first_offset: cursor.i64()? }))?;
     let index = items(cursor, STRIDE_ENTRY_BYTES, |cursor| {
         Some(Stride {
             first_offset: cursor.i64()?,
@@ -388,18 +336,7 @@ fn decode_extent(cursor: &mut Cursor<'_>) -> Option<Extent> {
         })
     })?;
     let producers = items(cursor, PRODUCER_LEAST_BYTES, decode_producer)?;
-    Some(Extent {
-        tp,
-        first_offset,
-        last_offset,
-        max_timestamp,
-        bytes,
-        epochs,
-        index,
-        aborted,
-        producers,
-        reserve_end,
-    })
+    Some(Extent { tp, first_offset, last_offset, max_timestamp, bytes, epochs, index, aborted, producers, reserve_end })
 }
 
 fn byte_range(start: u64, len: u32) -> Option<Range<u64>> {
@@ -407,8 +344,7 @@ fn byte_range(start: u64, len: u32) -> Option<Range<u64>> {
 }
 
 fn decode_producer(cursor: &mut Cursor<'_>) -> Option<ProducerDelta> {
-    let (producer_id, producer_epoch, coordinator_epoch) =
-        (cursor.i64()?, cursor.i16()?, cursor.i32()?);
+    let (producer_id, producer_epoch, coordinator_epoch) = (cursor.i64()?, cursor.i16()?, cursor.i32()?);
     let (last_timestamp_ms, open_txn_first_offset) = (cursor.i64()?, cursor.i64()?);
     let count = usize::from(cursor.u8()?);
     if count > MAX_PRODUCER_BATCHES {

@@ -20,9 +20,7 @@ impl Summary {
     pub(super) fn push(&mut self, batch: &StoredBatch) -> Result<(), &'static str> {
         let header = batch.header();
         let last_offset = checked_last_offset(&header)?;
-        let end = u32::try_from(batch.len())
-            .ok()
-            .and_then(|bytes| self.bytes.checked_add(bytes));
+        let end = u32::try_from(batch.len()).ok().and_then(|bytes| self.bytes.checked_add(bytes));
         let end = end.ok_or("extent of 4 GiB or more")?;
         if self.index.is_empty() {
             self.first_offset = header.base_offset;
@@ -32,15 +30,8 @@ impl Summary {
         }
         self.last_offset = last_offset;
         self.max_timestamp = self.max_timestamp.max(header.max_timestamp);
-        if self
-            .epochs
-            .last()
-            .is_none_or(|last| last.epoch != header.leader_epoch)
-        {
-            self.epochs.push(EpochStart {
-                epoch: header.leader_epoch,
-                first_offset: header.base_offset,
-            });
+        if self.epochs.last().is_none_or(|last| last.epoch != header.leader_epoch) {
+            self.epochs.push(EpochStart { epoch: header.leader_epoch, first_offset: header.base_offset });
         }
         match self.index.last_mut() {
             Some(stride) if self.bytes - stride.position < STRIDE_BYTES => {
@@ -63,8 +54,5 @@ fn checked_last_offset(header: &BatchHeader) -> Result<i64, &'static str> {
     if header.base_offset < 0 || header.last_offset_delta < 0 {
         return Err("negative offset");
     }
-    header
-        .base_offset
-        .checked_add(i64::from(header.last_offset_delta))
-        .ok_or("offset beyond 2^63")
+    header.base_offset.checked_add(i64::from(header.last_offset_delta)).ok_or("offset beyond 2^63")
 }

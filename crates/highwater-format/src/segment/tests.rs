@@ -1,9 +1,5 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+//! Round trips, golden files and damage for the format of a segment.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
 use highwater_batch::StoredBatch;
@@ -14,24 +10,14 @@ use super::*;
 use crate::testing::{batch, concat, golden, tp};
 
 fn plain(tp: TopicPartition) -> NewExtent {
-    NewExtent {
-        tp,
-        reserve_end: -1,
-        aborted: Vec::new(),
-        producers: Vec::new(),
-    }
+    NewExtent { tp, reserve_end: -1, aborted: Vec::new(), producers: Vec::new() }
 }
 
 fn rich(tp: TopicPartition) -> NewExtent {
     NewExtent {
         tp,
         reserve_end: 1_000_000,
-        aborted: vec![AbortedTxn {
-            producer_id: 12,
-            first_offset: 3,
-            last_offset: 90,
-            last_stable_offset: 3,
-        }],
+        aborted: vec![AbortedTxn { producer_id: 12, first_offset: 3, last_offset: 90, last_stable_offset: 3 }],
         producers: vec![ProducerDelta {
             producer_id: 12,
             producer_epoch: 4,
@@ -52,15 +38,8 @@ fn rich(tp: TopicPartition) -> NewExtent {
 
 fn sample() -> Segment {
     let mut writer = SegmentWriter::new(ShardId(2), Epoch(7), 0);
-    writer
-        .push_extent(
-            rich(tp(1, 0)),
-            &[batch(10, 5, 6, 100), batch(15, 2, 7, 2000)],
-        )
-        .unwrap();
-    writer
-        .push_extent(plain(tp(1, 1)), &[batch(0, 1, 7, 0)])
-        .unwrap();
+    writer.push_extent(rich(tp(1, 0)), &[batch(10, 5, 6, 100), batch(15, 2, 7, 2000)]).unwrap();
+    writer.push_extent(plain(tp(1, 1)), &[batch(0, 1, 7, 0)]).unwrap();
     writer.reserve(tp(3, 0), 77);
     writer.reserve(tp(2, 0), 78);
     writer.finish().unwrap()
@@ -80,35 +59,10 @@ fn golden_file() {
     golden("segment-v1.bin", &bytes);
     assert_eq!(verify(&bytes).unwrap(), segment.footer);
     assert_eq!(segment.len, bytes.len() as u64);
-    assert_eq!(
-        segment.footer.reserves[0],
-        Reserve {
-            tp: tp(2, 0),
-            reserve_end: 78
-        }
-    );
+    assert_eq!(segment.footer.reserves[0], Reserve { tp: tp(2, 0), reserve_end: 78 });
     let extent = segment.footer.extent(tp(1, 0)).unwrap();
-    assert_eq!(
-        (
-            extent.first_offset,
-            extent.last_offset,
-            extent.max_timestamp
-        ),
-        (10, 16, 1_700_000_000_017)
-    );
-    assert_eq!(
-        extent.epochs,
-        [
-            EpochStart {
-                epoch: 6,
-                first_offset: 10
-            },
-            EpochStart {
-                epoch: 7,
-                first_offset: 15
-            }
-        ]
-    );
+    assert_eq!((extent.first_offset, extent.last_offset, extent.max_timestamp), (10, 16, 1_700_000_000_017));
+    assert_eq!(extent.epochs, [EpochStart { epoch: 6, first_offset: 10 }, EpochStart { epoch: 7, first_offset: 15 }]);
     assert!(segment.footer.extent(tp(1, 2)).is_none());
 }
 
@@ -116,12 +70,8 @@ fn golden_file() {
 fn records_are_shared_and_small_pieces_gathered() {
     let big = batch(1, 1, 1, 5000);
     let mut writer = SegmentWriter::new(ShardId(0), Epoch(1), 0);
-    writer
-        .push_extent(plain(tp(1, 0)), [&batch(0, 1, 1, 10), &big])
-        .unwrap();
-    writer
-        .push_extent(plain(tp(1, 1)), &[batch(0, 1, 1, 10), batch(1, 1, 1, 10)])
-        .unwrap();
+    writer.push_extent(plain(tp(1, 0)), [&batch(0, 1, 1, 10), &big]).unwrap();
+    writer.push_extent(plain(tp(1, 1)), &[batch(0, 1, 1, 10), batch(1, 1, 1, 10)]).unwrap();
     let chunks = writer.finish().unwrap().chunks;
     // Heads and small records before it, the big one itself, what follows it, footer.
     assert_eq!(chunks.len(), 4);
@@ -131,15 +81,11 @@ fn records_are_shared_and_small_pieces_gathered() {
 #[test]
 fn a_short_tail_says_how_much_it_needs() {
     let segment = concat(&sample().chunks);
-    let Tail::NeedMore { bytes } = Footer::from_tail(&segment[segment.len() - 40..]).unwrap()
-    else {
+    let Tail::NeedMore { bytes } = Footer::from_tail(&segment[segment.len() - 40..]).unwrap() else {
         panic!("the footer is larger than that");
     };
     assert_eq!(whole(&segment[segment.len() - bytes..]), whole(&segment));
-    assert_eq!(
-        Footer::from_tail(&segment[segment.len() - 31..]),
-        Err(SegmentError::Short)
-    );
+    assert_eq!(Footer::from_tail(&segment[segment.len() - 31..]), Err(SegmentError::Short));
     // Other bytes in front are not the segment's affair, but to verify() they are.
     let object = concat(&[Bytes::from_static(b"entry header"), segment.clone()]);
     assert_eq!(whole(&object).segment_bytes, segment.len() as u64);
@@ -150,35 +96,13 @@ fn a_short_tail_says_how_much_it_needs() {
 fn the_writer_refuses_what_no_segment_may_hold() {
     let writer = || SegmentWriter::new(ShardId(0), Epoch(1), 0);
     assert!(writer().push_extent(plain(tp(1, 0)), &[]).is_err());
-    assert!(
-        writer()
-            .push_extent(plain(tp(1, 0)), &[batch(5, 2, 1, 1), batch(6, 1, 1, 1)])
-            .is_err()
-    );
-    assert!(
-        writer()
-            .push_extent(plain(tp(1, 0)), &[batch(-1, 1, 1, 1)])
-            .is_err()
-    );
-    assert!(
-        writer()
-            .push_extent(plain(tp(1, 0)), &[batch(i64::MAX, 2, 1, 1)])
-            .is_err()
-    );
+    assert!(writer().push_extent(plain(tp(1, 0)), &[batch(5, 2, 1, 1), batch(6, 1, 1, 1)]).is_err());
+    assert!(writer().push_extent(plain(tp(1, 0)), &[batch(-1, 1, 1, 1)]).is_err());
+    assert!(writer().push_extent(plain(tp(1, 0)), &[batch(i64::MAX, 2, 1, 1)]).is_err());
     let mut twice = writer();
-    twice
-        .push_extent(plain(tp(1, 1)), &[batch(0, 1, 1, 1)])
-        .unwrap();
-    assert!(
-        twice
-            .push_extent(plain(tp(1, 1)), &[batch(1, 1, 1, 1)])
-            .is_err()
-    );
-    assert!(
-        twice
-            .push_extent(plain(tp(1, 0)), &[batch(1, 1, 1, 1)])
-            .is_err()
-    );
+    twice.push_extent(plain(tp(1, 1)), &[batch(0, 1, 1, 1)]).unwrap();
+    assert!(twice.push_extent(plain(tp(1, 1)), &[batch(1, 1, 1, 1)]).is_err());
+    assert!(twice.push_extent(plain(tp(1, 0)), &[batch(1, 1, 1, 1)]).is_err());
 }
 
 #[test]

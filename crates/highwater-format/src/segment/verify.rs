@@ -29,9 +29,7 @@ pub fn verify(segment: &Bytes) -> Result<Footer, SegmentError> {
             && summary.last_offset == extent.last_offset
             && summary.max_timestamp == extent.max_timestamp;
         if !agrees {
-            return Err(SegmentError::Invalid(
-                "index does not agree with the batches",
-            ));
+            return Err(SegmentError::Invalid("index does not agree with the batches"));
         }
     }
     Ok(footer)
@@ -42,24 +40,12 @@ pub fn verify(segment: &Bytes) -> Result<Footer, SegmentError> {
 ///
 /// # Errors
 /// The first thing found wrong; `Invalid` for a range that does not consist of whole strides.
-pub fn verify_range(
-    extent: &Extent,
-    range: &Range<u64>,
-    bytes: &Bytes,
-) -> Result<(), SegmentError> {
+pub fn verify_range(extent: &Extent, range: &Range<u64>, bytes: &Bytes) -> Result<(), SegmentError> {
     if range.end.checked_sub(range.start) != Some(bytes.len() as u64) {
         return Err(SegmentError::Short);
     }
-    let position = range
-        .start
-        .checked_sub(extent.bytes.start)
-        .and_then(|at| u32::try_from(at).ok());
-    let first = position.and_then(|at| {
-        extent
-            .index
-            .binary_search_by_key(&at, |stride| stride.position)
-            .ok()
-    });
+    let position = range.start.checked_sub(extent.bytes.start).and_then(|at| u32::try_from(at).ok());
+    let first = position.and_then(|at| extent.index.binary_search_by_key(&at, |stride| stride.position).ok());
     let (Some(position), Some(first)) = (position, first) else {
         return Err(SegmentError::Invalid("range does not start at a stride"));
     };
@@ -68,13 +54,9 @@ pub fn verify_range(
         stride.position = stride.position.saturating_add(position);
     }
     let strides = extent.index.get(first..first + summary.index.len());
-    let ends = extent
-        .stride_bytes((first + summary.index.len()).saturating_sub(1))
-        .map(|last| last.end);
+    let ends = extent.stride_bytes((first + summary.index.len()).saturating_sub(1)).map(|last| last.end);
     if ends != Some(range.end) || strides != Some(summary.index.as_slice()) {
-        return Err(SegmentError::Invalid(
-            "index does not agree with the batches",
-        ));
+        return Err(SegmentError::Invalid("index does not agree with the batches"));
     }
     Ok(())
 }
@@ -95,21 +77,14 @@ fn summarise(bytes: &Bytes, start: u64) -> Result<Summary, SegmentError> {
     let mut summary = Summary::default();
     let mut at = 0;
     while at < bytes.len() {
-        let wrong = |reason: String| SegmentError::Batch {
-            position: start + at as u64,
-            reason,
-        };
-        let header =
-            BatchHeader::parse_whole(&bytes[at..]).map_err(|error| wrong(error.to_string()))?;
+        let wrong = |reason: String| SegmentError::Batch { position: start + at as u64, reason };
+        let header = BatchHeader::parse_whole(&bytes[at..]).map_err(|error| wrong(error.to_string()))?;
         let end = at + header.total_bytes();
-        let batch = StoredBatch::from_bytes(&bytes.slice(at..end))
-            .map_err(|error| wrong(error.to_string()))?;
+        let batch = StoredBatch::from_bytes(&bytes.slice(at..end)).map_err(|error| wrong(error.to_string()))?;
         if !batch.crc_is_right() {
             return Err(wrong("checksum does not match".to_owned()));
         }
-        summary
-            .push(&batch)
-            .map_err(|reason| wrong(reason.to_owned()))?;
+        summary.push(&batch).map_err(|reason| wrong(reason.to_owned()))?;
         at = end;
     }
     Ok(summary)

@@ -6,9 +6,7 @@ use highwater_types::{Epoch, Offset, ShardId, TopicPartition};
 
 use crate::segment::footer::{Footer, Reserve};
 use crate::segment::summary::Summary;
-use crate::segment::{
-    AbortedTxn, Extent, MAX_FOOTER_BYTES, MAX_PRODUCER_BATCHES, ProducerDelta, SegmentError,
-};
+use crate::segment::{AbortedTxn, Extent, MAX_FOOTER_BYTES, MAX_PRODUCER_BATCHES, ProducerDelta, SegmentError};
 
 /// Records shorter than this are copied next to their header: cheaper than a chunk of their own in
 /// every vectored write and checksum to come.
@@ -85,19 +83,10 @@ impl SegmentWriter {
         extent: NewExtent,
         batches: impl IntoIterator<Item = &'a StoredBatch>,
     ) -> Result<(), SegmentError> {
-        if self
-            .footer
-            .extents
-            .last()
-            .is_some_and(|last| last.tp >= extent.tp)
-        {
+        if self.footer.extents.last().is_some_and(|last| last.tp >= extent.tp) {
             return Err(SegmentError::Invalid("partitions do not ascend"));
         }
-        if extent
-            .producers
-            .iter()
-            .any(|producer| producer.batches.len() > MAX_PRODUCER_BATCHES)
-        {
+        if extent.producers.iter().any(|producer| producer.batches.len() > MAX_PRODUCER_BATCHES) {
             return Err(SegmentError::Invalid("more than 5 batches of a producer"));
         }
         let mut summary = Summary::default();
@@ -135,9 +124,7 @@ impl SegmentWriter {
     /// # Errors
     /// `Invalid` if the footer would be larger than 64 MiB.
     pub fn finish(mut self) -> Result<Segment, SegmentError> {
-        self.footer
-            .reserves
-            .sort_unstable_by_key(|reserve| reserve.tp);
+        self.footer.reserves.sort_unstable_by_key(|reserve| reserve.tp);
         let tail = self.footer.encode_tail();
         if tail.len() > MAX_FOOTER_BYTES {
             return Err(SegmentError::Invalid("footer larger than 64 MiB"));
@@ -152,11 +139,7 @@ impl SegmentWriter {
             });
         }
         chunks.push(tail);
-        Ok(Segment {
-            chunks,
-            len: self.footer.segment_bytes,
-            footer: self.footer,
-        })
+        Ok(Segment { chunks, len: self.footer.segment_bytes, footer: self.footer })
     }
 
     fn push_batch(&mut self, batch: &StoredBatch) {

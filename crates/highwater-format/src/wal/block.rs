@@ -89,8 +89,7 @@ pub const fn block_bytes(body_bytes: usize) -> usize {
 impl BlockHeader {
     /// Bytes that the block takes in the file.
     pub fn block_bytes(&self) -> u64 {
-        (BLOCK_HEADER_BYTES as u64 + u64::from(self.body_bytes))
-            .next_multiple_of(WAL_ALIGNMENT as u64)
+        (BLOCK_HEADER_BYTES as u64 + u64::from(self.body_bytes)).next_multiple_of(WAL_ALIGNMENT as u64)
     }
 
     /// The header's bytes.
@@ -120,9 +119,7 @@ impl BlockHeader {
     /// # Errors
     /// `Short`, `Magic`, `Checksum`, `Invalid`.
     pub fn decode(bytes: &[u8]) -> Result<Self, WalFormatError> {
-        let bytes = bytes
-            .first_chunk::<BLOCK_HEADER_BYTES>()
-            .ok_or(WalFormatError::Short)?;
+        let bytes = bytes.first_chunk::<BLOCK_HEADER_BYTES>().ok_or(WalFormatError::Short)?;
         if &bytes[..4] != MAGIC {
             return Err(WalFormatError::Magic);
         }

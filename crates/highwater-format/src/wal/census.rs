@@ -56,25 +56,15 @@ pub fn census_block(at: BlockHeader, entries: &[CensusEntry]) -> Vec<u8> {
 ///
 /// # Errors
 /// `Invalid` for a block of frames or one whose lengths do not agree, `Short`, `Checksum`.
-pub fn decode_census(
-    header: &BlockHeader,
-    body: &[u8],
-) -> Result<Vec<CensusEntry>, WalFormatError> {
+pub fn decode_census(header: &BlockHeader, body: &[u8]) -> Result<Vec<CensusEntry>, WalFormatError> {
     if header.kind != BlockKind::Census {
         return Err(WalFormatError::Invalid("not a census"));
     }
-    let (Ok(count), Ok(bytes)) = (
-        usize::try_from(header.count),
-        usize::try_from(header.body_bytes),
-    ) else {
+    let (Ok(count), Ok(bytes)) = (usize::try_from(header.count), usize::try_from(header.body_bytes)) else {
         return Err(WalFormatError::Invalid("census too large"));
     };
     let body = body.get(..bytes).ok_or(WalFormatError::Short)?;
-    if count
-        .checked_mul(ENTRY_BYTES)
-        .and_then(|entries| entries.checked_add(CRC_BYTES))
-        != Some(bytes)
-    {
+    if count.checked_mul(ENTRY_BYTES).and_then(|entries| entries.checked_add(CRC_BYTES)) != Some(bytes) {
         return Err(WalFormatError::Invalid("census of a wrong length"));
     }
     let mut cursor = Cursor::new(body);
@@ -83,10 +73,7 @@ pub fn decode_census(
     }
     let mut entries = Vec::with_capacity(count);
     while let (Some(generation), Some(trusted_end)) = (cursor.u64(), cursor.u64()) {
-        entries.push(CensusEntry {
-            generation,
-            trusted_end,
-        });
+        entries.push(CensusEntry { generation, trusted_end });
     }
     Ok(entries)
 }

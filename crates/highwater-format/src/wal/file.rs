@@ -81,9 +81,7 @@ impl FileHeader {
     /// # Errors
     /// `Short`, `Magic` (also for a file of zeros), `Version`, `Checksum`, `Invalid`.
     pub fn decode(bytes: &[u8]) -> Result<Self, WalFormatError> {
-        let bytes = bytes
-            .first_chunk::<USED_BYTES>()
-            .ok_or(WalFormatError::Short)?;
+        let bytes = bytes.first_chunk::<USED_BYTES>().ok_or(WalFormatError::Short)?;
         if &bytes[..7] != MAGIC {
             return Err(WalFormatError::Magic);
         }
@@ -93,9 +91,7 @@ impl FileHeader {
             return Err(WalFormatError::Checksum);
         }
         if bytes[7] != VERSION {
-            return Err(WalFormatError::Version(u32::from(
-                bytes[7].wrapping_sub(b'0'),
-            )));
+            return Err(WalFormatError::Version(u32::from(bytes[7].wrapping_sub(b'0'))));
         }
         let [state, ..] = cursor.array::<4>().ok_or(WalFormatError::Short)?;
         let state = match state {
@@ -106,12 +102,6 @@ impl FileHeader {
         };
         let fields = (|| Some((cursor.u64()?, cursor.u64()?, cursor.u64()?, cursor.i64()?)))();
         let (generation, salt, file_bytes, written_ms) = fields.ok_or(WalFormatError::Short)?;
-        Ok(Self {
-            state,
-            generation,
-            salt,
-            file_bytes,
-            written_ms,
-        })
+        Ok(Self { state, generation, salt, file_bytes, written_ms })
     }
 }

@@ -100,16 +100,8 @@ impl Frames {
     /// `body` is what lies behind `header`; padding behind it may be there and is not looked at. A
     /// body shorter than the header says shows as a fault.
     pub fn new(header: &BlockHeader, body: &Bytes) -> Self {
-        let bytes = usize::try_from(header.body_bytes)
-            .unwrap_or(usize::MAX)
-            .min(body.len());
-        Self {
-            body: body.slice(..bytes),
-            at: 0,
-            seq: header.first_seq,
-            left: header.count,
-            ended: false,
-        }
+        let bytes = usize::try_from(header.body_bytes).unwrap_or(usize::MAX).min(body.len());
+        Self { body: body.slice(..bytes), at: 0, seq: header.first_seq, left: header.count, ended: false }
     }
 
     /// The first fault, if there is one; reads all frames.
@@ -135,15 +127,8 @@ impl Frames {
         let shard = ShardId(cursor.u32()?);
         let epoch = Epoch(cursor.u32()?);
         let topic = TopicId::from_bytes(cursor.array()?);
-        let tp = TopicPartition {
-            topic,
-            partition: cursor.i32()?,
-        };
-        batch.crc_is_right().then_some(Frame {
-            seq: self.seq,
-            header: FrameHeader { shard, epoch, tp },
-            batch,
-        })
+        let tp = TopicPartition { topic, partition: cursor.i32()? };
+        batch.crc_is_right().then_some(Frame { seq: self.seq, header: FrameHeader { shard, epoch, tp }, batch })
     }
 }
 
@@ -158,10 +143,7 @@ impl Iterator for Frames {
         let frame = if self.left == 0 { None } else { self.frame() };
         let Some(frame) = frame else {
             self.ended = true;
-            return Some(Err(FrameFault {
-                at: self.at,
-                seq: self.seq,
-            }));
+            return Some(Err(FrameFault { at: self.at, seq: self.seq }));
         };
         self.at += frame_bytes(&frame.batch);
         self.seq = self.seq.wrapping_add(1);

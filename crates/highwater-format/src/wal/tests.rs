@@ -1,9 +1,5 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+//! Round trips, golden files and damage for the format of the write-ahead log.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
 use highwater_types::{Epoch, ShardId};
@@ -37,20 +33,12 @@ fn at(number: u32, position: u64, first_seq: u64) -> BlockHeader {
 fn frames_block(at: BlockHeader, batches: &[highwater_batch::StoredBatch]) -> Vec<u8> {
     let mut body = Vec::new();
     for (number, batch) in batches.iter().enumerate() {
-        let header = FrameHeader {
-            shard: ShardId(3),
-            epoch: Epoch(5),
-            tp: tp(9, number as i32),
-        };
+        let header = FrameHeader { shard: ShardId(3), epoch: Epoch(5), tp: tp(9, number as i32) };
         body.extend_from_slice(&header.encode(at.first_seq + number as u64, batch));
         body.extend_from_slice(batch.head());
         body.extend_from_slice(batch.body());
     }
-    let header = BlockHeader {
-        count: batches.len() as u32,
-        body_bytes: body.len() as u32,
-        ..at
-    };
+    let header = BlockHeader { count: batches.len() as u32, body_bytes: body.len() as u32, ..at };
     let mut block = header.encode().to_vec();
     block.append(&mut body);
     block.resize(block_bytes(block.len() - BLOCK_HEADER_BYTES), 0);
@@ -60,10 +48,7 @@ fn frames_block(at: BlockHeader, batches: &[highwater_batch::StoredBatch]) -> Ve
 fn read_frames(block: &[u8]) -> (Vec<Frame>, Option<FrameFault>) {
     let header = BlockHeader::decode(block).unwrap();
     let mut good = Vec::new();
-    for frame in Frames::new(
-        &header,
-        &Bytes::copy_from_slice(&block[BLOCK_HEADER_BYTES..]),
-    ) {
+    for frame in Frames::new(&header, &Bytes::copy_from_slice(&block[BLOCK_HEADER_BYTES..])) {
         match frame {
             Ok(frame) => good.push(frame),
             Err(fault) => return (good, Some(fault)),
@@ -76,23 +61,9 @@ fn read_frames(block: &[u8]) -> (Vec<Frame>, Option<FrameFault>) {
 fn golden_file() {
     let mut file = FILE.encode().to_vec();
     file.resize(FILE_HEADER_BYTES, 0);
-    let entries = [
-        CensusEntry {
-            generation: 4,
-            trusted_end: 8192,
-        },
-        CensusEntry {
-            generation: 6,
-            trusted_end: 1 << 26,
-        },
-    ];
-    let mut census = census_block(
-        BlockHeader {
-            synced_end: 0,
-            ..at(0, 4096, 1 << 40)
-        },
-        &entries,
-    );
+    let entries =
+        [CensusEntry { generation: 4, trusted_end: 8192 }, CensusEntry { generation: 6, trusted_end: 1 << 26 }];
+    let mut census = census_block(BlockHeader { synced_end: 0, ..at(0, 4096, 1 << 40) }, &entries);
     census.resize(block_bytes(census.len() - BLOCK_HEADER_BYTES), 0);
     file.append(&mut census);
     let batches = [batch(100, 3, 5, 40), batch(0, 1, 5, 5000)];
@@ -101,28 +72,12 @@ fn golden_file() {
 
     assert_eq!(FileHeader::decode(&file).unwrap(), FILE);
     let header = BlockHeader::decode(&file[4096..]).unwrap();
-    assert_eq!(
-        decode_census(&header, &file[4096 + BLOCK_HEADER_BYTES..]).unwrap(),
-        entries
-    );
+    assert_eq!(decode_census(&header, &file[4096 + BLOCK_HEADER_BYTES..]).unwrap(), entries);
     let (frames, fault) = read_frames(&file[8192..]);
     assert_eq!(fault, None);
-    assert_eq!(
-        frames
-            .iter()
-            .map(|frame| frame.batch.clone())
-            .collect::<Vec<_>>(),
-        batches
-    );
+    assert_eq!(frames.iter().map(|frame| frame.batch.clone()).collect::<Vec<_>>(), batches);
     assert_eq!(frames[1].seq, (1 << 40) + 1);
-    assert_eq!(
-        frames[1].header,
-        FrameHeader {
-            shard: ShardId(3),
-            epoch: Epoch(5),
-            tp: tp(9, 1)
-        }
-    );
+    assert_eq!(frames[1].header, FrameHeader { shard: ShardId(3), epoch: Epoch(5), tp: tp(9, 1) });
 }
 
 #[test]
@@ -140,10 +95,7 @@ fn a_frame_of_an_earlier_life_of_the_file_does_not_check() {
     let mut new = frames_block(at(1, 4096, 11), &[batch(0, 1, 1, 50)]);
     // The header of the new block arrived, the body did not.
     new[BLOCK_HEADER_BYTES..].copy_from_slice(&old[BLOCK_HEADER_BYTES..]);
-    assert_eq!(
-        read_frames(&new),
-        (vec![], Some(FrameFault { at: 0, seq: 11 }))
-    );
+    assert_eq!(read_frames(&new), (vec![], Some(FrameFault { at: 0, seq: 11 })));
 }
 
 proptest! {

@@ -10,12 +10,12 @@ pub mod offsets;
 
 pub use admin::{DescribedGroup, DescribedMember, GroupState, ListGroups, ListedGroup};
 pub use membership::{
-    Heartbeat, JoinGroup, JoinReply, JoinedMember, LeaveGroup, LeaveReply, LeavingMember,
-    LeftMember, Protocol, SyncGroup, SyncReply,
+    Heartbeat, JoinGroup, JoinReply, JoinedMember, LeaveGroup, LeaveReply, LeavingMember, LeftMember, Protocol,
+    SyncGroup, SyncReply,
 };
 pub use offsets::{
-    CommitPartition, CommitTopic, CommittedOffset, FetchTopic, FetchedPartition, FetchedTopic,
-    OffsetCommit, OffsetDelete, OffsetFetch, PartitionResult, TopicPartitions, TopicResults,
+    CommitPartition, CommitTopic, CommittedOffset, FetchTopic, FetchedPartition, FetchedTopic, OffsetCommit,
+    OffsetDelete, OffsetFetch, PartitionResult, TopicPartitions, TopicResults,
 };
 
 use std::sync::Arc;

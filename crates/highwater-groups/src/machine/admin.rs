@@ -16,40 +16,30 @@ use crate::error::GroupError;
 const GROUP_TYPE: &str = "classic";
 
 fn includes(filter: &[Arc<str>], name: &str) -> bool {
-    filter.is_empty()
-        || filter
-            .iter()
-            .any(|wanted| wanted.eq_ignore_ascii_case(name))
+    filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
 }
 
 impl Group {
     pub(crate) fn listed(&self, request: &ListGroups) -> Option<ListedGroup> {
         let state = self.state();
-        (includes(&request.states, state.as_str()) && includes(&request.types, GROUP_TYPE)).then(
-            || ListedGroup {
-                group_id: Arc::clone(&self.id),
-                protocol_type: self.protocol_type.clone().unwrap_or_else(|| Arc::from("")),
-                state,
-                group_type: GROUP_TYPE,
-            },
-        )
+        (includes(&request.states, state.as_str()) && includes(&request.types, GROUP_TYPE)).then(|| ListedGroup {
+            group_id: Arc::clone(&self.id),
+            protocol_type: self.protocol_type.clone().unwrap_or_else(|| Arc::from("")),
+            state,
+            group_type: GROUP_TYPE,
+        })
     }
 
     /// Metadata and assignments are shown of a stable group only: else they belong to different
     /// generations.
     pub(crate) fn described(&self) -> DescribedGroup {
-        let protocol = self
-            .protocol
-            .as_ref()
-            .filter(|_| matches!(self.phase, Phase::Stable(_)));
+        let protocol = self.protocol.as_ref().filter(|_| matches!(self.phase, Phase::Stable(_)));
         let members = self.members.iter().map(|member| DescribedMember {
             member_id: Arc::clone(&member.id),
             instance_id: member.instance_id.clone(),
             client_id: Arc::clone(&member.client_id),
             client_host: Arc::clone(&member.client_host),
-            metadata: protocol
-                .map(|protocol| member.metadata(protocol))
-                .unwrap_or_default(),
+            metadata: protocol.map(|protocol| member.metadata(protocol)).unwrap_or_default(),
             assignment: protocol.map_or_else(Bytes::new, |_| member.assignment.clone()),
         });
         DescribedGroup {
@@ -77,14 +67,7 @@ impl Group {
         self.forget(turn, first.to_vec(), None);
         let mut records = self.offset_tombstones(last);
         records.extend(self.tombstone());
-        self.append(
-            turn,
-            records,
-            Purpose::Delete {
-                slots: last.to_vec(),
-                token,
-            },
-        );
+        self.append(turn, records, Purpose::Delete { slots: last.to_vec(), token });
     }
 
     /// The group's end is durable, or is not. It may have got members meanwhile: then it goes on.

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use highwater_env::Instant;
 
-use crate::api::{
-    Heartbeat, JoinGroup, LeaveGroup, ListGroups, OffsetCommit, OffsetDelete, OffsetFetch,
-    SyncGroup,
-};
+use crate::api::{Heartbeat, JoinGroup, LeaveGroup, ListGroups, OffsetCommit, OffsetDelete, OffsetFetch, SyncGroup};
 
 /// Names a request; its reply carries the same token. Never used twice with one coordinator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,8 +10,8 @@ use super::group::{CONSUMER, Group, Phase};
 use super::ledger::{Fate, MAX_TOMBSTONES, Purpose, Turn};
 use super::offsets::OffsetSlot;
 use crate::api::{
-    CommitPartition, CommitTopic, CommittedOffset, FetchTopic, FetchedPartition, FetchedTopic,
-    OffsetCommit, OffsetDelete, OffsetFetch, PartitionResult, TopicPartitions, TopicResults,
+    CommitPartition, CommitTopic, CommittedOffset, FetchTopic, FetchedPartition, FetchedTopic, OffsetCommit,
+    OffsetDelete, OffsetFetch, PartitionResult, TopicPartitions, TopicResults,
 };
 use crate::error::GroupError;
 use crate::records::offset::encode_offset_value;
@@ -42,16 +42,9 @@ impl Group {
                     }
                     Err(error) => Some(error),
                 };
-                partitions.push(PartitionResult {
-                    partition: item.partition,
-                    error,
-                });
+                partitions.push(PartitionResult { partition: item.partition, error });
             }
-            answer.push(TopicResults {
-                name: Arc::clone(&topic.name),
-                topic_id: topic.topic_id,
-                partitions,
-            });
+            answer.push(TopicResults { name: Arc::clone(&topic.name), topic_id: topic.topic_id, partitions });
         }
         if records.is_empty() {
             turn.reply(token, Reply::Commit(Ok(answer)));
@@ -60,15 +53,7 @@ impl Group {
         for (slot, _) in &offsets {
             self.offsets.expect(slot);
         }
-        self.append(
-            turn,
-            records,
-            Purpose::Commit {
-                token,
-                answer,
-                offsets,
-            },
-        );
+        self.append(turn, records, Purpose::Commit { token, answer, offsets });
     }
 
     fn validate_commit(&self, request: &OffsetCommit) -> Result<(), GroupError> {
@@ -81,11 +66,7 @@ impl Group {
         }
         self.validate_caller(caller)?;
         // Between its join and its sync a member does not own what it commits.
-        if matches!(self.phase, Phase::Completing(_)) {
-            Err(GroupError::RebalanceInProgress)
-        } else {
-            Ok(())
-        }
+        if matches!(self.phase, Phase::Completing(_)) { Err(GroupError::RebalanceInProgress) } else { Ok(()) }
     }
 
     fn commit_record(
@@ -101,8 +82,7 @@ impl Group {
         if units > turn.settings.offset_metadata_max_bytes || metadata.len() > MAX_STRING_BYTES {
             return Err(GroupError::OffsetMetadataTooLarge);
         }
-        let expires =
-            (retention_time_ms >= 0).then(|| turn.now.wall_ms.saturating_add(retention_time_ms));
+        let expires = (retention_time_ms >= 0).then(|| turn.now.wall_ms.saturating_add(retention_time_ms));
         let committed = CommittedOffset {
             offset: item.offset,
             leader_epoch: item.leader_epoch,
@@ -114,13 +94,7 @@ impl Group {
         let key = OffsetKey::encode(&self.id, &topic.name, item.partition);
         let key = key.map_err(|_| GroupError::UnknownTopicOrPartition)?;
         let value = encode_offset_value(&committed).map_err(|_| GroupError::UnknownServerError)?;
-        Ok((
-            KeyValue {
-                key,
-                value: Some(value),
-            },
-            committed,
-        ))
+        Ok((KeyValue { key, value: Some(value) }, committed))
     }
 
     /// The commit's records are durable, or are not.
@@ -149,8 +123,7 @@ impl Group {
     /// Answered at once, or after the commits that are on their way if that is asked for.
     pub(crate) fn fetch(&mut self, turn: &mut Turn<'_>, token: Token, request: OffsetFetch) {
         if request.require_stable && self.offsets.any_expected() {
-            self.waiting_fetches
-                .push((self.last_append, token, request));
+            self.waiting_fetches.push((self.last_append, token, request));
         } else {
             turn.reply(token, Reply::Fetch(Ok(self.fetched(&request))));
         }
@@ -162,27 +135,15 @@ impl Group {
         };
         let one = |topic: &FetchTopic, partition: i32| {
             let same_topic = |committed: &&CommittedOffset| {
-                [committed.topic_id, topic.topic_id].contains(&TopicId::ZERO)
-                    || committed.topic_id == topic.topic_id
+                [committed.topic_id, topic.topic_id].contains(&TopicId::ZERO) || committed.topic_id == topic.topic_id
             };
-            let committed = self
-                .offsets
-                .get(&topic.name, partition)
-                .filter(same_topic)
-                .cloned();
-            FetchedPartition {
-                partition,
-                committed,
-            }
+            let committed = self.offsets.get(&topic.name, partition).filter(same_topic).cloned();
+            FetchedPartition { partition, committed }
         };
         let fetched = topics.iter().map(|topic| FetchedTopic {
             name: Arc::clone(&topic.name),
             topic_id: topic.topic_id,
-            partitions: topic
-                .partitions
-                .iter()
-                .map(|partition| one(topic, *partition))
-                .collect(),
+            partitions: topic.partitions.iter().map(|partition| one(topic, *partition)).collect(),
         });
         fetched.collect()
     }
@@ -190,10 +151,7 @@ impl Group {
     fn fetch_all(&self) -> Vec<FetchedTopic> {
         let mut topics: Vec<FetchedTopic> = Vec::new();
         for ((name, partition), committed) in self.offsets.iter() {
-            let fetched = FetchedPartition {
-                partition: *partition,
-                committed: Some(committed.clone()),
-            };
+            let fetched = FetchedPartition { partition: *partition, committed: Some(committed.clone()) };
             match topics.last_mut() {
                 Some(last) if last.name == *name && last.topic_id == committed.topic_id => {
                     last.partitions.push(fetched)
@@ -213,9 +171,7 @@ impl Group {
         if self.waiting_fetches.is_empty() {
             return;
         }
-        let (ready, waiting) = std::mem::take(&mut self.waiting_fetches)
-            .into_iter()
-            .partition(|(id, ..)| *id <= done);
+        let (ready, waiting) = std::mem::take(&mut self.waiting_fetches).into_iter().partition(|(id, ..)| *id <= done);
         self.waiting_fetches = waiting;
         let ready: Vec<_> = ready;
         for (_, token, request) in ready {
@@ -224,48 +180,26 @@ impl Group {
     }
 
     /// KIP-496. Answered when the tombstones are durable.
-    pub(crate) fn delete_offsets(
-        &mut self,
-        turn: &mut Turn<'_>,
-        token: Token,
-        request: &OffsetDelete,
-    ) {
+    pub(crate) fn delete_offsets(&mut self, turn: &mut Turn<'_>, token: Token, request: &OffsetDelete) {
         let consumer = self.protocol_type.as_deref() == Some(CONSUMER);
         if !self.is_empty() && !consumer {
             turn.reply(token, Reply::DeleteOffsets(Err(GroupError::NonEmptyGroup)));
             return;
         }
         let subscribed = self.subscribed_topics();
-        let consumes = |name: &Arc<str>| {
-            subscribed
-                .as_ref()
-                .map_or(consumer, |topics| topics.contains(name))
-        };
+        let consumes = |name: &Arc<str>| subscribed.as_ref().map_or(consumer, |topics| topics.contains(name));
         let mut slots = Vec::new();
         let mut answer = Vec::with_capacity(request.topics.len());
         for TopicPartitions { name, partitions } in &request.topics {
             let error = consumes(name).then_some(GroupError::GroupSubscribedToTopic);
             if error.is_none() {
-                slots.extend(
-                    partitions
-                        .iter()
-                        .map(|partition| (Arc::clone(name), *partition)),
-                );
+                slots.extend(partitions.iter().map(|partition| (Arc::clone(name), *partition)));
             }
-            let partitions = partitions.iter().map(|partition| PartitionResult {
-                partition: *partition,
-                error,
-            });
+            let partitions = partitions.iter().map(|partition| PartitionResult { partition: *partition, error });
             let partitions = partitions.collect();
-            answer.push(TopicResults {
-                name: Arc::clone(name),
-                topic_id: TopicId::ZERO,
-                partitions,
-            });
+            answer.push(TopicResults { name: Arc::clone(name), topic_id: TopicId::ZERO, partitions });
         }
-        slots.retain(|slot| {
-            self.offsets.get(&slot.0, slot.1).is_some() || self.offsets.is_expected(slot)
-        });
+        slots.retain(|slot| self.offsets.get(&slot.0, slot.1).is_some() || self.offsets.is_expected(slot));
         let answer = Reply::DeleteOffsets(Ok(answer));
         if slots.is_empty() {
             turn.reply(token, answer);
@@ -275,37 +209,19 @@ impl Group {
     }
 
     /// Writes tombstones, in as many appends as it takes; the last carries the answer.
-    pub(crate) fn forget(
-        &mut self,
-        turn: &mut Turn<'_>,
-        slots: Vec<OffsetSlot>,
-        answer: Option<(Token, Reply)>,
-    ) {
+    pub(crate) fn forget(&mut self, turn: &mut Turn<'_>, slots: Vec<OffsetSlot>, answer: Option<(Token, Reply)>) {
         let mut answer = answer;
         let mut chunks = slots.chunks(MAX_TOMBSTONES).peekable();
         while let Some(chunk) = chunks.next() {
-            let token = if chunks.peek().is_none() {
-                answer.take()
-            } else {
-                None
-            };
+            let token = if chunks.peek().is_none() { answer.take() } else { None };
             let records = self.offset_tombstones(chunk);
-            self.append(
-                turn,
-                records,
-                Purpose::Forget {
-                    slots: chunk.to_vec(),
-                    token,
-                },
-            );
+            self.append(turn, records, Purpose::Forget { slots: chunk.to_vec(), token });
         }
     }
 
     pub(crate) fn offset_tombstones(&self, slots: &[OffsetSlot]) -> Vec<KeyValue> {
         // Names that came from a record, or were written to one, fit into another.
-        let keys = slots
-            .iter()
-            .filter_map(|(topic, partition)| OffsetKey::encode(&self.id, topic, *partition).ok());
+        let keys = slots.iter().filter_map(|(topic, partition)| OffsetKey::encode(&self.id, topic, *partition).ok());
         keys.map(|key| KeyValue { key, value: None }).collect()
     }
 

@@ -50,12 +50,7 @@ impl Coordinator {
     /// # Errors
     /// A record that cannot be read; nothing has changed. Whoever may write to the topic can have
     /// written it, so the caller logs it and goes on.
-    pub fn replay(
-        &mut self,
-        key: &[u8],
-        value: Option<&[u8]>,
-        now: Moment,
-    ) -> Result<(), RecordError> {
+    pub fn replay(&mut self, key: &[u8], value: Option<&[u8]>, now: Moment) -> Result<(), RecordError> {
         match Entry::decode(key, value)? {
             Entry::Offset(key, committed) => {
                 let group = self.group_or_new(&key.group);
@@ -67,9 +62,7 @@ impl Coordinator {
                     self.groups.remove(&key.group);
                 }
             }
-            Entry::Group(id, Some(metadata)) => {
-                self.group_or_new(&id).restore(metadata, now.monotonic)
-            }
+            Entry::Group(id, Some(metadata)) => self.group_or_new(&id).restore(metadata, now.monotonic),
             Entry::Group(id, None) => {
                 let group = self.group_or_new(&id);
                 group.restore_end();
@@ -85,9 +78,7 @@ impl Coordinator {
     }
 
     fn group_or_new(&mut self, id: &Arc<str>) -> &mut Group {
-        self.groups
-            .entry(Arc::clone(id))
-            .or_insert_with(|| Group::new(Arc::clone(id)))
+        self.groups.entry(Arc::clone(id)).or_insert_with(|| Group::new(Arc::clone(id)))
     }
 
     /// The log is read: members' sessions begin anew.
@@ -101,10 +92,7 @@ impl Coordinator {
                     group.refresh_session(&member_id, turn.now);
                 }
                 if group.members.len() > turn.settings.max_size {
-                    tracing::info!(
-                        group = &*group.id,
-                        "group is over group.max.size and rebalances"
-                    );
+                    tracing::info!(group = &*group.id, "group is over group.max.size and rebalances");
                     group.prepare_rebalance(turn);
                 }
             });
@@ -130,9 +118,7 @@ impl Coordinator {
             Command::Sync(request) => {
                 let id = Arc::clone(&request.caller.group_id);
                 let missing = |error| Reply::Sync(Err(error));
-                self.member_request(now, token, &id, missing, effects, |group, turn| {
-                    group.sync(turn, token, request)
-                });
+                self.member_request(now, token, &id, missing, effects, |group, turn| group.sync(turn, token, request));
             }
             Command::Heartbeat(request) => {
                 let id = Arc::clone(&request.caller.group_id);
@@ -144,44 +130,24 @@ impl Coordinator {
             }
             Command::Leave(request) => {
                 let missing = |error| Reply::Leave(Err(error));
-                self.member_request(
-                    now,
-                    token,
-                    &request.group_id,
-                    missing,
-                    effects,
-                    |group, turn| {
-                        let answer = group.leave(turn, request.members);
-                        turn.reply(token, Reply::Leave(Ok(answer)));
-                    },
-                );
+                self.member_request(now, token, &request.group_id, missing, effects, |group, turn| {
+                    let answer = group.leave(turn, request.members);
+                    turn.reply(token, Reply::Leave(Ok(answer)));
+                });
             }
             Command::Commit(request) => self.commit(now, token, &request, effects),
             Command::Fetch(request) => self.fetch(now, token, request, effects),
             Command::List(request) => {
-                let listed = self
-                    .groups
-                    .values()
-                    .filter_map(|group| group.listed(&request))
-                    .collect();
+                let listed = self.groups.values().filter_map(|group| group.listed(&request)).collect();
                 effects.replies.push((token, Reply::List(listed)));
             }
             Command::Describe(id) => {
-                let described = self
-                    .groups
-                    .get(&id)
-                    .map(Group::described)
-                    .ok_or(GroupError::GroupIdNotFound);
+                let described = self.groups.get(&id).map(Group::described).ok_or(GroupError::GroupIdNotFound);
                 effects.replies.push((token, Reply::Describe(described)));
             }
             Command::Delete(id) => {
-                if self
-                    .step(now, effects, &id, |group, turn| group.delete(turn, token))
-                    .is_none()
-                {
-                    effects
-                        .replies
-                        .push((token, Reply::Delete(Err(GroupError::GroupIdNotFound))));
+                if self.step(now, effects, &id, |group, turn| group.delete(turn, token)).is_none() {
+                    effects.replies.push((token, Reply::Delete(Err(GroupError::GroupIdNotFound))));
                 }
             }
             Command::DeleteOffsets(request) => {
@@ -189,53 +155,32 @@ impl Coordinator {
                     group.delete_offsets(turn, token, &request);
                 });
                 if known.is_none() {
-                    effects.replies.push((
-                        token,
-                        Reply::DeleteOffsets(Err(GroupError::GroupIdNotFound)),
-                    ));
+                    effects.replies.push((token, Reply::DeleteOffsets(Err(GroupError::GroupIdNotFound))));
                 }
             }
             Command::ForgetTopics(topics) => {
                 let topics: BTreeSet<Arc<str>> = topics.into_iter().collect();
-                self.each_group(now, effects, |group, turn| {
-                    group.forget_topics(turn, &topics)
-                });
+                self.each_group(now, effects, |group, turn| group.forget_topics(turn, &topics));
                 effects.replies.push((token, Reply::Forgotten));
             }
         }
     }
 
-    fn join(
-        &mut self,
-        now: Moment,
-        token: Token,
-        request: JoinGroup,
-        fresh: u128,
-        effects: &mut Effects,
-    ) {
-        let refusal = join::validate(
-            &request,
-            self.settings.min_session_timeout_ms,
-            self.settings.max_session_timeout_ms,
-        )
-        .err()
-        .or_else(|| {
-            let unknown =
-                !request.member_id.is_empty() && !self.groups.contains_key(&request.group_id);
-            unknown.then_some(GroupError::UnknownMemberId)
-        });
+    fn join(&mut self, now: Moment, token: Token, request: JoinGroup, fresh: u128, effects: &mut Effects) {
+        let refusal =
+            join::validate(&request, self.settings.min_session_timeout_ms, self.settings.max_session_timeout_ms)
+                .err()
+                .or_else(|| {
+                    let unknown = !request.member_id.is_empty() && !self.groups.contains_key(&request.group_id);
+                    unknown.then_some(GroupError::UnknownMemberId)
+                });
         if let Some(error) = refusal {
-            effects.replies.push((
-                token,
-                Reply::Join(JoinReply::refused(request.member_id, error)),
-            ));
+            effects.replies.push((token, Reply::Join(JoinReply::refused(request.member_id, error))));
             return;
         }
         let id = Arc::clone(&request.group_id);
         self.group_or_new(&id);
-        self.step(now, effects, &id, |group, turn| {
-            group.join(turn, token, request, fresh)
-        });
+        self.step(now, effects, &id, |group, turn| group.join(turn, token, request, fresh));
     }
 
     /// A request of a member, which an unknown group does not have.
@@ -249,13 +194,9 @@ impl Coordinator {
         run: impl FnOnce(&mut Group, &mut Turn<'_>),
     ) {
         if id.is_empty() || !valid(id) {
-            effects
-                .replies
-                .push((token, refuse(GroupError::InvalidGroupId)));
+            effects.replies.push((token, refuse(GroupError::InvalidGroupId)));
         } else if self.step(now, effects, id, run).is_none() {
-            effects
-                .replies
-                .push((token, refuse(GroupError::UnknownMemberId)));
+            effects.replies.push((token, refuse(GroupError::UnknownMemberId)));
         }
     }
 
@@ -266,11 +207,7 @@ impl Coordinator {
             Some(GroupError::InvalidGroupId)
         } else if request.caller.generation >= 0 && !self.groups.contains_key(id) {
             let error = GroupError::IllegalGeneration;
-            Some(if request.knows_group_id_not_found {
-                GroupError::GroupIdNotFound
-            } else {
-                error
-            })
+            Some(if request.knows_group_id_not_found { GroupError::GroupIdNotFound } else { error })
         } else {
             None
         };
@@ -279,24 +216,18 @@ impl Coordinator {
             return;
         }
         self.group_or_new(id);
-        self.step(now, effects, id, |group, turn| {
-            group.commit(turn, token, request)
-        });
+        self.step(now, effects, id, |group, turn| group.commit(turn, token, request));
     }
 
     /// A group that does not exist has no offsets, which is not an error.
     fn fetch(&mut self, now: Moment, token: Token, request: OffsetFetch, effects: &mut Effects) {
         if !valid(&request.group_id) {
-            effects
-                .replies
-                .push((token, Reply::Fetch(Err(GroupError::InvalidGroupId))));
+            effects.replies.push((token, Reply::Fetch(Err(GroupError::InvalidGroupId))));
             return;
         }
         let id = Arc::clone(&request.group_id);
         self.group_or_new(&id); // and forgotten again by `step`, being blank
-        self.step(now, effects, &id, |group, turn| {
-            group.fetch(turn, token, request)
-        });
+        self.step(now, effects, &id, |group, turn| group.fetch(turn, token, request));
     }
 
     /// Reports that an append is durable, or that it is not known to be. Each append of the effects
@@ -305,34 +236,21 @@ impl Coordinator {
         let mut effects = Effects::default();
         if let Some(InFlight { group, purpose }) = self.ledger.close(id) {
             if let Err(failure) = fate {
-                tracing::warn!(
-                    group = &*group,
-                    ?failure,
-                    "a record of the group did not become durable"
-                );
+                tracing::warn!(group = &*group, ?failure, "a record of the group did not become durable");
             }
             self.step(now, &mut effects, &group, |group, turn| {
                 group.in_flight -= 1;
                 match purpose {
-                    Purpose::Commit {
-                        token,
-                        answer,
-                        offsets,
-                    } => {
+                    Purpose::Commit { token, answer, offsets } => {
                         group.commit_recorded(turn, token, answer, offsets, fate);
                     }
-                    Purpose::Assignment {
-                        generation,
-                        assignments,
-                    } => {
+                    Purpose::Assignment { generation, assignments } => {
                         group.assignment_recorded(turn, generation, assignments, fate);
                     }
                     Purpose::StaticRejoin(undo) => group.rejoin_recorded(turn, &undo, fate),
                     Purpose::Emptied => {}
                     Purpose::Forget { slots, token } => group.forgotten(turn, &slots, token, fate),
-                    Purpose::Delete { slots, token } => {
-                        group.end_recorded(turn, id, &slots, token, fate)
-                    }
+                    Purpose::Delete { slots, token } => group.end_recorded(turn, id, &slots, token, fate),
                 }
                 group.release_fetches(turn, id);
             });
@@ -343,18 +261,12 @@ impl Coordinator {
     /// Time has passed. To be called when the timer of the latest effects is due; early is harmless.
     pub fn tick(&mut self, now: Moment) -> Effects {
         let mut effects = Effects::default();
-        let due = self
-            .deadlines
-            .iter()
-            .take_while(|(at, _)| *at <= now.monotonic);
+        let due = self.deadlines.iter().take_while(|(at, _)| *at <= now.monotonic);
         let due: Vec<Arc<str>> = due.map(|(_, id)| Arc::clone(id)).collect();
         for id in &due {
             self.step(now, &mut effects, id, |group, turn| group.tick(turn));
         }
-        if self
-            .next_retention_check
-            .is_some_and(|at| at <= now.monotonic)
-        {
+        if self.next_retention_check.is_some_and(|at| at <= now.monotonic) {
             self.next_retention_check = Some(now.monotonic + self.retention_interval());
             self.each_group(now, &mut effects, |group, turn| group.expire_offsets(turn));
         }
@@ -362,17 +274,10 @@ impl Coordinator {
     }
 
     fn retention_interval(&self) -> Duration {
-        Duration::from_millis(u64::from(
-            self.settings.offsets_retention_check_interval_ms.max(1),
-        ))
+        Duration::from_millis(u64::from(self.settings.offsets_retention_check_interval_ms.max(1)))
     }
 
-    fn each_group(
-        &mut self,
-        now: Moment,
-        effects: &mut Effects,
-        mut run: impl FnMut(&mut Group, &mut Turn<'_>),
-    ) {
+    fn each_group(&mut self, now: Moment, effects: &mut Effects, mut run: impl FnMut(&mut Group, &mut Turn<'_>)) {
         let ids: Vec<Arc<str>> = self.groups.keys().cloned().collect();
         for id in &ids {
             self.step(now, effects, id, &mut run);
@@ -389,12 +294,7 @@ impl Coordinator {
         run: impl FnOnce(&mut Group, &mut Turn<'_>) -> R,
     ) -> Option<R> {
         let group = self.groups.get_mut(id)?;
-        let mut turn = Turn {
-            now,
-            settings: &self.settings,
-            ledger: &mut self.ledger,
-            effects,
-        };
+        let mut turn = Turn { now, settings: &self.settings, ledger: &mut self.ledger, effects };
         let outcome = run(group, &mut turn);
         let blank = group.is_blank();
         let wanted = if blank { None } else { group.wake_at };

@@ -3,9 +3,7 @@
 use highwater_env::Instant;
 
 use super::command::Token;
-use crate::api::{
-    DescribedGroup, FetchedTopic, JoinReply, LeaveReply, ListedGroup, SyncReply, TopicResults,
-};
+use crate::api::{DescribedGroup, FetchedTopic, JoinReply, LeaveReply, ListedGroup, SyncReply, TopicResults};
 use crate::error::GroupError;
 use crate::records::KeyValue;
 

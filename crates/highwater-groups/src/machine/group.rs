@@ -167,16 +167,8 @@ impl Group {
         self.wake_by(deadline);
     }
 
-    pub(crate) fn append(
-        &mut self,
-        turn: &mut Turn<'_>,
-        records: Vec<KeyValue>,
-        purpose: Purpose,
-    ) -> AppendId {
-        let records_group = matches!(
-            purpose,
-            Purpose::Assignment { .. } | Purpose::StaticRejoin(_) | Purpose::Emptied
-        );
+    pub(crate) fn append(&mut self, turn: &mut Turn<'_>, records: Vec<KeyValue>, purpose: Purpose) -> AppendId {
+        let records_group = matches!(purpose, Purpose::Assignment { .. } | Purpose::StaticRejoin(_) | Purpose::Emptied);
         self.in_flight += 1;
         self.last_append = turn.append(&self.id, records, purpose);
         if records_group {
@@ -187,35 +179,20 @@ impl Group {
     }
 
     /// Whether the caller is who it says: known, and not replaced by another of its instance id.
-    pub(crate) fn validate_member(
-        &self,
-        member_id: &str,
-        instance_id: Option<&str>,
-    ) -> Result<(), GroupError> {
+    pub(crate) fn validate_member(&self, member_id: &str, instance_id: Option<&str>) -> Result<(), GroupError> {
         if let Some(instance_id) = instance_id {
-            let holder = self
-                .members
-                .of_instance(instance_id)
-                .ok_or(GroupError::UnknownMemberId)?;
+            let holder = self.members.of_instance(instance_id).ok_or(GroupError::UnknownMemberId)?;
             if &**holder != member_id {
                 return Err(GroupError::FencedInstanceId);
             }
         }
-        if self.members.contains(member_id) {
-            Ok(())
-        } else {
-            Err(GroupError::UnknownMemberId)
-        }
+        if self.members.contains(member_id) { Ok(()) } else { Err(GroupError::UnknownMemberId) }
     }
 
     /// As [`Self::validate_member`], and in the group's generation.
     pub(crate) fn validate_caller(&self, caller: &Caller) -> Result<(), GroupError> {
         self.validate_member(&caller.member_id, caller.instance_id.as_deref())?;
-        if caller.generation == self.generation {
-            Ok(())
-        } else {
-            Err(GroupError::IllegalGeneration)
-        }
+        if caller.generation == self.generation { Ok(()) } else { Err(GroupError::IllegalGeneration) }
     }
 
     /// Topics that the members consume; None if the broker cannot tell, or nothing is settled.
@@ -236,10 +213,7 @@ impl Group {
     /// The group's record, each member with the assignment that `assignment` gives.
     ///
     /// None if it cannot be written, because a name is too long for the format: joins refuse those.
-    pub(crate) fn record(
-        &self,
-        assignment: impl Fn(&super::members::Member) -> Bytes,
-    ) -> Option<KeyValue> {
+    pub(crate) fn record(&self, assignment: impl Fn(&super::members::Member) -> Bytes) -> Option<KeyValue> {
         let protocol = self.protocol.as_deref();
         let members = self.members.iter().map(|member| MemberMetadata {
             member_id: Arc::clone(&member.id),
@@ -248,9 +222,7 @@ impl Group {
             client_host: Arc::clone(&member.client_host),
             rebalance_timeout_ms: member.rebalance_timeout_ms,
             session_timeout_ms: member.session_timeout_ms,
-            subscription: protocol
-                .map(|protocol| member.metadata(protocol))
-                .unwrap_or_default(),
+            subscription: protocol.map(|protocol| member.metadata(protocol)).unwrap_or_default(),
             assignment: assignment(member),
         });
         let metadata = GroupMetadata {
@@ -264,33 +236,20 @@ impl Group {
         let value = metadata.encode().inspect_err(|error| {
             tracing::error!(group = &*self.id, %error, "the group's record cannot be written");
         });
-        Some(KeyValue {
-            key: encode_group_key(&self.id).ok()?,
-            value: Some(value.ok()?),
-        })
+        Some(KeyValue { key: encode_group_key(&self.id).ok()?, value: Some(value.ok()?) })
     }
 
     /// The group's tombstone.
     pub(crate) fn tombstone(&self) -> Option<KeyValue> {
-        Some(KeyValue {
-            key: encode_group_key(&self.id).ok()?,
-            value: None,
-        })
+        Some(KeyValue { key: encode_group_key(&self.id).ok()?, value: None })
     }
 
     /// Answers whatever the member waits for with an error.
     pub(crate) fn dismiss(&mut self, turn: &mut Turn<'_>, member_id: &Arc<str>, error: GroupError) {
         if let Some(token) = self.members.finish_join(member_id) {
-            turn.reply(
-                token,
-                Reply::Join(crate::api::JoinReply::refused(Arc::clone(member_id), error)),
-            );
+            turn.reply(token, Reply::Join(crate::api::JoinReply::refused(Arc::clone(member_id), error)));
         }
-        if let Some(token) = self
-            .members
-            .get_mut(member_id)
-            .and_then(|member| member.syncing.take())
-        {
+        if let Some(token) = self.members.get_mut(member_id).and_then(|member| member.syncing.take()) {
             turn.reply(token, Reply::Sync(Err(error)));
         }
     }

@@ -26,11 +26,7 @@ const MAX_PROMISED_IDS: usize = 10_000;
 const MEMBER_ID_SUFFIX_BYTES: usize = 37;
 
 /// What can be refused without knowing the group.
-pub(crate) fn validate(
-    request: &JoinGroup,
-    min_session_ms: i32,
-    max_session_ms: i32,
-) -> Result<(), GroupError> {
+pub(crate) fn validate(request: &JoinGroup, min_session_ms: i32, max_session_ms: i32) -> Result<(), GroupError> {
     if request.group_id.is_empty() || request.group_id.len() > MAX_STRING_BYTES {
         return Err(GroupError::InvalidGroupId);
     }
@@ -43,15 +39,8 @@ pub(crate) fn validate(
         && fits(&request.client_id)
         && fits(&request.client_host)
         && fits(&request.protocol_type)
-        && request
-            .protocols
-            .iter()
-            .all(|protocol| fits(&protocol.name));
-    if names_fit {
-        Ok(())
-    } else {
-        Err(GroupError::InvalidRequest)
-    }
+        && request.protocols.iter().all(|protocol| fits(&protocol.name));
+    if names_fit { Ok(()) } else { Err(GroupError::InvalidRequest) }
 }
 
 /// A member id as Kafka makes it: what the client calls itself, and a random UUID.
@@ -63,30 +52,14 @@ pub(crate) fn fresh_member_id(request: &JoinGroup, fresh: u128) -> Arc<str> {
 
 impl Group {
     /// Answers now or when the rebalance completes.
-    pub(crate) fn join(
-        &mut self,
-        turn: &mut Turn<'_>,
-        token: Token,
-        request: JoinGroup,
-        fresh: u128,
-    ) {
+    pub(crate) fn join(&mut self, turn: &mut Turn<'_>, token: Token, request: JoinGroup, fresh: u128) {
         if let Err(error) = self.admit(turn, token, &request, fresh) {
-            let member_id = if error == GroupError::GroupMaxSizeReached {
-                Arc::from("")
-            } else {
-                request.member_id
-            };
+            let member_id = if error == GroupError::GroupMaxSizeReached { Arc::from("") } else { request.member_id };
             turn.reply(token, Reply::Join(JoinReply::refused(member_id, error)));
         }
     }
 
-    fn admit(
-        &mut self,
-        turn: &mut Turn<'_>,
-        token: Token,
-        request: &JoinGroup,
-        fresh: u128,
-    ) -> Result<(), GroupError> {
+    fn admit(&mut self, turn: &mut Turn<'_>, token: Token, request: &JoinGroup, fresh: u128) -> Result<(), GroupError> {
         if !self.has_room_for(&request.member_id, turn.settings.max_size) {
             self.remove_member(turn, &request.member_id);
             self.promised.remove(&request.member_id);
@@ -117,12 +90,9 @@ impl Group {
         match self.phase {
             Phase::Empty => true,
             Phase::Preparing(_) => {
-                known.is_some_and(|member| member.joining().is_some())
-                    || self.members.joining() < max_size
+                known.is_some_and(|member| member.joining().is_some()) || self.members.joining() < max_size
             }
-            Phase::Completing(_) | Phase::Stable(_) => {
-                known.is_some() || self.members.len() < max_size
-            }
+            Phase::Completing(_) | Phase::Stable(_) => known.is_some() || self.members.len() < max_size,
         }
     }
 
@@ -130,8 +100,7 @@ impl Group {
         if self.members.is_empty() {
             !request.protocol_type.is_empty() && !request.protocols.is_empty()
         } else {
-            self.protocol_type.as_ref() == Some(&request.protocol_type)
-                && self.members.share_one_of(&request.protocols)
+            self.protocol_type.as_ref() == Some(&request.protocol_type) && self.members.share_one_of(&request.protocols)
         }
     }
 
@@ -155,27 +124,16 @@ impl Group {
             let deadline = turn.now.monotonic + millis(request.session_timeout_ms);
             self.promised.insert(Arc::clone(&member_id), deadline);
             self.wake_by(deadline);
-            turn.reply(
-                token,
-                Reply::Join(JoinReply::refused(member_id, GroupError::MemberIdRequired)),
-            );
+            turn.reply(token, Reply::Join(JoinReply::refused(member_id, GroupError::MemberIdRequired)));
         } else {
             self.add_member(turn, token, request, member_id);
         }
         Ok(())
     }
 
-    fn join_known(
-        &mut self,
-        turn: &mut Turn<'_>,
-        token: Token,
-        request: &JoinGroup,
-    ) -> Result<(), GroupError> {
+    fn join_known(&mut self, turn: &mut Turn<'_>, token: Token, request: &JoinGroup) -> Result<(), GroupError> {
         let member_id = &request.member_id;
-        let unchanged = self
-            .members
-            .get(member_id)
-            .is_some_and(|member| member.protocols == request.protocols);
+        let unchanged = self.members.get(member_id).is_some_and(|member| member.protocols == request.protocols);
         let leads = self.members.is_leader(member_id);
         match self.phase {
             // A member of an empty group is a contradiction.
@@ -198,21 +156,12 @@ impl Group {
         Ok(())
     }
 
-    fn add_member(
-        &mut self,
-        turn: &mut Turn<'_>,
-        token: Token,
-        request: &JoinGroup,
-        member_id: Arc<str>,
-    ) {
+    fn add_member(&mut self, turn: &mut Turn<'_>, token: Token, request: &JoinGroup, member_id: Arc<str>) {
         self.promised.remove(&member_id);
         if self.members.is_empty() {
             self.protocol_type = Some(Arc::clone(&request.protocol_type));
         }
-        let mut member = Member::new(
-            Arc::clone(&member_id),
-            turn.now.monotonic + NEW_MEMBER_TIMEOUT,
-        );
+        let mut member = Member::new(Arc::clone(&member_id), turn.now.monotonic + NEW_MEMBER_TIMEOUT);
         member.instance_id = request.instance_id.clone();
         member.client_id = Arc::clone(&request.client_id);
         member.client_host = Arc::clone(&request.client_host);
@@ -234,13 +183,7 @@ impl Group {
 
     /// Takes over what a join of a known member says, and lets it wait. An earlier join of the same
     /// member is answered, since its client waits no longer.
-    pub(crate) fn update_member(
-        &mut self,
-        turn: &mut Turn<'_>,
-        token: Token,
-        request: &JoinGroup,
-        id: &Arc<str>,
-    ) {
+    pub(crate) fn update_member(&mut self, turn: &mut Turn<'_>, token: Token, request: &JoinGroup, id: &Arc<str>) {
         self.members.set_protocols(id, request.protocols.clone());
         if let Some(member) = self.members.get_mut(id) {
             member.session_timeout_ms = request.session_timeout_ms;
@@ -262,18 +205,10 @@ impl Group {
             generation: self.generation,
             protocol_type: self.protocol_type.clone(),
             protocol: self.protocol.clone(),
-            leader: self
-                .members
-                .leader()
-                .cloned()
-                .unwrap_or_else(|| Arc::from("")),
+            leader: self.members.leader().cloned().unwrap_or_else(|| Arc::from("")),
             skip_assignment: false,
             member_id: Arc::clone(member_id),
-            members: if tells {
-                self.joined_members()
-            } else {
-                Vec::new()
-            },
+            members: if tells { self.joined_members() } else { Vec::new() },
         }
     }
 
@@ -289,9 +224,5 @@ impl Group {
 }
 
 const fn rebalance_timeout_ms(request: &JoinGroup) -> i32 {
-    if request.rebalance_timeout_ms < 0 {
-        request.session_timeout_ms
-    } else {
-        request.rebalance_timeout_ms
-    }
+    if request.rebalance_timeout_ms < 0 { request.session_timeout_ms } else { request.rebalance_timeout_ms }
 }

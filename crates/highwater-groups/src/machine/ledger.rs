@@ -19,30 +19,17 @@ pub(crate) const MAX_TOMBSTONES: usize = 1_000;
 #[derive(Debug)]
 pub(crate) enum Purpose {
     /// Offsets of a commit, and its answer.
-    Commit {
-        token: Token,
-        answer: Vec<TopicResults>,
-        offsets: Vec<(OffsetSlot, CommittedOffset)>,
-    },
+    Commit { token: Token, answer: Vec<TopicResults>, offsets: Vec<(OffsetSlot, CommittedOffset)> },
     /// The leader's assignment, which completes this generation.
-    Assignment {
-        generation: i32,
-        assignments: Vec<(Arc<str>, Bytes)>,
-    },
+    Assignment { generation: i32, assignments: Vec<(Arc<str>, Bytes)> },
     /// A static member came back under a new id into a stable group.
     StaticRejoin(Box<StaticRejoin>),
     /// The group lost its last member; nobody waits.
     Emptied,
     /// Offsets go. With `token`, it is the last append of a request and is answered so.
-    Forget {
-        slots: Vec<OffsetSlot>,
-        token: Option<(Token, Reply)>,
-    },
+    Forget { slots: Vec<OffsetSlot>, token: Option<(Token, Reply)> },
     /// The group goes with what is left of it, unless it was recorded again since.
-    Delete {
-        slots: Vec<OffsetSlot>,
-        token: Option<Token>,
-    },
+    Delete { slots: Vec<OffsetSlot>, token: Option<Token> },
 }
 
 /// What to take back if the new id of a static member did not reach the log.
@@ -101,21 +88,10 @@ impl Turn<'_> {
     }
 
     /// Gives records to the log. The group counts it as on its way (`Group::append`).
-    pub(crate) fn append(
-        &mut self,
-        group: &Arc<str>,
-        records: Vec<KeyValue>,
-        purpose: Purpose,
-    ) -> AppendId {
+    pub(crate) fn append(&mut self, group: &Arc<str>, records: Vec<KeyValue>, purpose: Purpose) -> AppendId {
         self.ledger.last += 1;
         let id = AppendId(self.ledger.last);
-        self.ledger.open.insert(
-            id,
-            InFlight {
-                group: Arc::clone(group),
-                purpose,
-            },
-        );
+        self.ledger.open.insert(id, InFlight { group: Arc::clone(group), purpose });
         self.effects.appends.push(Append { id, records });
         id
     }

@@ -59,11 +59,7 @@ impl Member {
 
     /// Metadata for a protocol; empty if it has none.
     pub(crate) fn metadata(&self, protocol: &str) -> Bytes {
-        self.protocols
-            .iter()
-            .find(|own| &*own.name == protocol)
-            .map(|own| own.metadata.clone())
-            .unwrap_or_default()
+        self.protocols.iter().find(|own| &*own.name == protocol).map(|own| own.metadata.clone()).unwrap_or_default()
     }
 
     /// A member that waits for us is alive as long as it waits; a new one only for so long, since
@@ -86,10 +82,7 @@ pub(crate) struct Members {
 }
 
 fn names(protocols: &[Protocol]) -> BTreeSet<Arc<str>> {
-    protocols
-        .iter()
-        .map(|protocol| Arc::clone(&protocol.name))
-        .collect()
+    protocols.iter().map(|protocol| Arc::clone(&protocol.name)).collect()
 }
 
 impl Members {
@@ -137,9 +130,7 @@ impl Members {
 
     /// For a group read from the log.
     pub(crate) fn set_leader(&mut self, id: Option<Arc<str>>) {
-        self.leader = id
-            .filter(|id| self.contains(id))
-            .or_else(|| self.oldest(|_| true));
+        self.leader = id.filter(|id| self.contains(id)).or_else(|| self.oldest(|_| true));
     }
 
     /// Adds or replaces; the first member leads.
@@ -148,8 +139,7 @@ impl Members {
         member.rank = self.next_rank;
         self.next_rank += 1;
         if let Some(instance_id) = &member.instance_id {
-            self.instances
-                .insert(Arc::clone(instance_id), Arc::clone(&member.id));
+            self.instances.insert(Arc::clone(instance_id), Arc::clone(&member.id));
         }
         self.count(&member.protocols);
         self.joining += usize::from(member.joining.is_some());
@@ -178,8 +168,7 @@ impl Members {
             return;
         };
         if let Some(instance_id) = &member.instance_id {
-            self.instances
-                .insert(Arc::clone(instance_id), Arc::clone(new_id));
+            self.instances.insert(Arc::clone(instance_id), Arc::clone(new_id));
         }
         if self.is_leader(old_id) {
             self.leader = Some(Arc::clone(new_id));
@@ -222,11 +211,7 @@ impl Members {
 
     /// Makes sure that the leader is among those that joined. False if nobody did.
     pub(crate) fn elect_joined_leader(&mut self) -> bool {
-        let present = self
-            .leader
-            .as_deref()
-            .and_then(|id| self.get(id))
-            .is_some_and(|leader| leader.joining.is_some());
+        let present = self.leader.as_deref().and_then(|id| self.get(id)).is_some_and(|leader| leader.joining.is_some());
         if !present {
             match self.oldest(|member| member.joining.is_some()) {
                 Some(id) => self.leader = Some(id),
@@ -238,16 +223,13 @@ impl Members {
 
     /// Whether all members support one of these.
     pub(crate) fn share_one_of(&self, protocols: &[Protocol]) -> bool {
-        protocols
-            .iter()
-            .any(|protocol| self.supporters.get(&protocol.name) == Some(&self.len()))
+        protocols.iter().any(|protocol| self.supporters.get(&protocol.name) == Some(&self.len()))
     }
 
     /// The protocol that most members prefer of those that all support. Ties go to the one that the
     /// oldest member prefers.
     pub(crate) fn choose_protocol(&self) -> Option<Arc<str>> {
-        let shared =
-            |protocol: &&Protocol| self.supporters.get(&protocol.name) == Some(&self.len());
+        let shared = |protocol: &&Protocol| self.supporters.get(&protocol.name) == Some(&self.len());
         let mut votes: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
         for member in self.iter() {
             if let Some(first) = member.protocols.iter().find(shared) {
@@ -257,18 +239,12 @@ impl Members {
         let most = votes.values().copied().max()?;
         let oldest = self.iter().min_by_key(|member| member.rank)?;
         let ranked = oldest.protocols.iter().map(|protocol| &protocol.name);
-        ranked
-            .into_iter()
-            .find(|name| votes.get(name) == Some(&most))
-            .cloned()
+        ranked.into_iter().find(|name| votes.get(name) == Some(&most)).cloned()
     }
 
     /// How long the slowest member may take to join again, milliseconds.
     pub(crate) fn longest_rebalance_timeout_ms(&self) -> i32 {
-        self.iter()
-            .map(|member| member.rebalance_timeout_ms)
-            .max()
-            .unwrap_or(0)
+        self.iter().map(|member| member.rebalance_timeout_ms).max().unwrap_or(0)
     }
 
     fn oldest(&self, wanted: impl Fn(&Member) -> bool) -> Option<Arc<str>> {

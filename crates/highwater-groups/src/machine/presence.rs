@@ -8,11 +8,7 @@ use crate::api::{Heartbeat, LeaveReply, LeavingMember, LeftMember};
 use crate::error::GroupError;
 
 impl Group {
-    pub(crate) fn heartbeat(
-        &mut self,
-        turn: &Turn<'_>,
-        request: &Heartbeat,
-    ) -> Result<(), GroupError> {
+    pub(crate) fn heartbeat(&mut self, turn: &Turn<'_>, request: &Heartbeat) -> Result<(), GroupError> {
         self.validate_caller(&request.caller)?;
         match self.phase {
             Phase::Empty => Err(GroupError::UnknownMemberId),
@@ -32,18 +28,10 @@ impl Group {
     pub(crate) fn leave(&mut self, turn: &mut Turn<'_>, leaving: Vec<LeavingMember>) -> LeaveReply {
         let mut gone = false;
         let mut members = Vec::with_capacity(leaving.len());
-        for LeavingMember {
-            member_id,
-            instance_id,
-        } in leaving
-        {
+        for LeavingMember { member_id, instance_id } in leaving {
             let outcome = self.leave_one(turn, &member_id, instance_id.as_ref());
             gone |= outcome == Ok(true);
-            members.push(LeftMember {
-                member_id,
-                instance_id,
-                error: outcome.err(),
-            });
+            members.push(LeftMember { member_id, instance_id, error: outcome.err() });
         }
         if gone {
             self.members_left(turn);

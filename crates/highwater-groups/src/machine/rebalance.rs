@@ -31,30 +31,15 @@ impl Group {
         if self.is_empty() {
             let delay = Duration::from_millis(u64::from(turn.settings.initial_rebalance_delay_ms));
             let deadline = turn.now.monotonic + delay;
-            let initial = InitialDelay {
-                remaining: rebalance_timeout.saturating_sub(delay),
-                newcomer: false,
-            };
-            self.enter(
-                Phase::Preparing(Preparing {
-                    deadline,
-                    initial: Some(initial),
-                }),
-                turn.now,
-            );
+            let initial = InitialDelay { remaining: rebalance_timeout.saturating_sub(delay), newcomer: false };
+            self.enter(Phase::Preparing(Preparing { deadline, initial: Some(initial) }), turn.now);
             self.wake_by(deadline);
             if delay.is_zero() {
                 self.initial_delay_passed(turn);
             }
         } else {
             let deadline = turn.now.monotonic + rebalance_timeout;
-            self.enter(
-                Phase::Preparing(Preparing {
-                    deadline,
-                    initial: None,
-                }),
-                turn.now,
-            );
+            self.enter(Phase::Preparing(Preparing { deadline, initial: None }), turn.now);
             self.wake_by(deadline);
             self.complete_if_all_joined(turn);
         }
@@ -73,9 +58,7 @@ impl Group {
     /// The time of the phase is over.
     pub(crate) fn join_deadline_passed(&mut self, turn: &mut Turn<'_>) {
         match &self.phase {
-            Phase::Preparing(Preparing {
-                initial: Some(_), ..
-            }) => self.initial_delay_passed(turn),
+            Phase::Preparing(Preparing { initial: Some(_), .. }) => self.initial_delay_passed(turn),
             Phase::Preparing(_) => self.complete_join(turn),
             _ => {}
         }
@@ -92,8 +75,7 @@ impl Group {
             self.complete_join(turn);
             return;
         }
-        let delay = Duration::from_millis(u64::from(turn.settings.initial_rebalance_delay_ms))
-            .min(initial.remaining);
+        let delay = Duration::from_millis(u64::from(turn.settings.initial_rebalance_delay_ms)).min(initial.remaining);
         initial.remaining = initial.remaining.saturating_sub(delay);
         initial.newcomer = false;
         preparing.deadline = turn.now.monotonic + delay;
@@ -111,11 +93,7 @@ impl Group {
             .map(|member| Arc::clone(&member.id))
             .collect();
         for member_id in &absent {
-            tracing::info!(
-                group = &*self.id,
-                member = &**member_id,
-                "member did not join again in time"
-            );
+            tracing::info!(group = &*self.id, member = &**member_id, "member did not join again in time");
             self.remove_member(turn, member_id);
         }
         if self.members.is_empty() {
@@ -126,10 +104,7 @@ impl Group {
             // Static members alone, and none has joined yet: wait on.
             let again = millis(self.members.longest_rebalance_timeout_ms()).max(MIN_POSTPONEMENT);
             let deadline = turn.now.monotonic + again;
-            self.phase = Phase::Preparing(Preparing {
-                deadline,
-                initial: None,
-            });
+            self.phase = Phase::Preparing(Preparing { deadline, initial: None });
             self.wake_by(deadline);
         }
     }
@@ -148,14 +123,8 @@ impl Group {
         self.protocol = self.members.choose_protocol();
         let deadline = turn.now.monotonic + millis(self.members.longest_rebalance_timeout_ms());
         let ids = self.members.ids();
-        let wait = SyncWait {
-            missing: ids.iter().cloned().collect(),
-            deadline: Some(deadline),
-        };
-        self.enter(
-            Phase::Completing(Completing { wait, append: None }),
-            turn.now,
-        );
+        let wait = SyncWait { missing: ids.iter().cloned().collect(), deadline: Some(deadline) };
+        self.enter(Phase::Completing(Completing { wait, append: None }), turn.now);
         self.wake_by(deadline);
         tracing::info!(
             group = &*self.id,
@@ -178,8 +147,7 @@ impl Group {
 
     /// Members that did not fetch their assignment in time are out, static ones too, as in Kafka.
     pub(crate) fn sync_deadline_passed(&mut self, turn: &mut Turn<'_>) {
-        let (Phase::Completing(Completing { wait, .. }) | Phase::Stable(wait)) = &mut self.phase
-        else {
+        let (Phase::Completing(Completing { wait, .. }) | Phase::Stable(wait)) = &mut self.phase else {
             return;
         };
         let missing = std::mem::take(&mut wait.missing);
@@ -188,11 +156,7 @@ impl Group {
             return;
         }
         for member_id in &missing {
-            tracing::info!(
-                group = &*self.id,
-                member = &**member_id,
-                "member did not sync in time"
-            );
+            tracing::info!(group = &*self.id, member = &**member_id, "member did not sync in time");
             self.remove_member(turn, member_id);
         }
         self.prepare_rebalance(turn);

@@ -19,11 +19,7 @@ impl Group {
         old_id: Arc<str>,
         new_id: Arc<str>,
     ) {
-        let old_leader = self
-            .members
-            .leader()
-            .cloned()
-            .unwrap_or_else(|| Arc::from(""));
+        let old_leader = self.members.leader().cloned().unwrap_or_else(|| Arc::from(""));
         self.dismiss(turn, &old_id, GroupError::FencedInstanceId);
         let Some(old) = self.members.get(&old_id) else {
             return;
@@ -41,8 +37,7 @@ impl Group {
             supports_skipping_assignment: request.supports_skipping_assignment,
         };
         self.members.rename(&old_id, &new_id);
-        if let Phase::Completing(super::group::Completing { wait, .. }) | Phase::Stable(wait) =
-            &mut self.phase
+        if let Phase::Completing(super::group::Completing { wait, .. }) | Phase::Stable(wait) = &mut self.phase
             && wait.missing.remove(&old_id)
         {
             wait.missing.insert(Arc::clone(&new_id));
@@ -50,9 +45,7 @@ impl Group {
         self.update_member(turn, token, request, &new_id);
         self.refresh_session(&new_id, turn.now);
         match self.phase {
-            Phase::Stable(_) if self.members.choose_protocol() == self.protocol => {
-                self.record_rejoin(turn, undo)
-            }
+            Phase::Stable(_) if self.members.choose_protocol() == self.protocol => self.record_rejoin(turn, undo),
             // The leader may be computing an assignment for the old id.
             Phase::Stable(_) | Phase::Completing(_) => self.prepare_rebalance(turn),
             Phase::Preparing(_) => self.complete_if_all_joined(turn),
@@ -73,10 +66,7 @@ impl Group {
     /// The record of the new id is durable, or is not. If the group began to rebalance meanwhile, the
     /// join is answered with the next generation like every other.
     pub(crate) fn rejoin_recorded(&mut self, turn: &mut Turn<'_>, undo: &StaticRejoin, fate: Fate) {
-        let waits = self
-            .members
-            .get(&undo.new_id)
-            .is_some_and(|member| member.joining() == Some(undo.token));
+        let waits = self.members.get(&undo.new_id).is_some_and(|member| member.joining() == Some(undo.token));
         if !waits || !matches!(self.phase, Phase::Stable(_)) || self.generation != undo.generation {
             return;
         }
@@ -102,8 +92,7 @@ impl Group {
     fn undo_rejoin(&mut self, turn: &mut Turn<'_>, undo: &StaticRejoin, error: GroupError) {
         self.members.finish_join(&undo.new_id);
         self.members.rename(&undo.new_id, &undo.old_id);
-        self.members
-            .set_protocols(&undo.old_id, undo.old_protocols.clone());
+        self.members.set_protocols(&undo.old_id, undo.old_protocols.clone());
         if let Some(member) = self.members.get_mut(&undo.old_id) {
             member.session_timeout_ms = undo.old_session_timeout_ms;
             member.rebalance_timeout_ms = undo.old_rebalance_timeout_ms;
@@ -115,9 +104,6 @@ impl Group {
         }
         self.refresh_session(&undo.old_id, turn.now);
         tracing::warn!(group = &*self.id, instance = &*undo.instance_id, %error, "static member not replaced");
-        turn.reply(
-            undo.token,
-            Reply::Join(JoinReply::refused(Arc::from(""), error)),
-        );
+        turn.reply(undo.token, Reply::Join(JoinReply::refused(Arc::from(""), error)));
     }
 }

@@ -29,11 +29,7 @@ impl Group {
                 self.write_end(turn, None);
             }
         } else if !expired.is_empty() {
-            tracing::info!(
-                group = &*self.id,
-                offsets = expired.len(),
-                "offsets expired"
-            );
+            tracing::info!(group = &*self.id, offsets = expired.len(), "offsets expired");
             self.forget(turn, expired, None);
         }
     }
@@ -56,11 +52,7 @@ impl Group {
                 None => now_ms.saturating_sub(since) >= retention_ms,
             }
         };
-        self.offsets
-            .iter()
-            .filter(is_over)
-            .map(|(slot, _)| slot.clone())
-            .collect()
+        self.offsets.iter().filter(is_over).map(|(slot, _)| slot.clone()).collect()
     }
 
     /// None while the group's offsets are in use.
@@ -68,9 +60,7 @@ impl Group {
         match (&self.protocol_type, &self.phase) {
             (None, _) => Some(Clock::Commit),
             (Some(_), Phase::Empty) => Some(Clock::EmptySince(self.since_ms)),
-            (Some(kind), Phase::Stable(_)) if &**kind == CONSUMER => {
-                self.subscribed_topics().map(Clock::CommitUnless)
-            }
+            (Some(kind), Phase::Stable(_)) if &**kind == CONSUMER => self.subscribed_topics().map(Clock::CommitUnless),
             _ => None,
         }
     }

@@ -22,9 +22,7 @@ impl Group {
         let member_id = Arc::clone(&request.caller.member_id);
         match &mut self.phase {
             Phase::Empty => turn.reply(token, Reply::Sync(Err(GroupError::UnknownMemberId))),
-            Phase::Preparing(_) => {
-                turn.reply(token, Reply::Sync(Err(GroupError::RebalanceInProgress)))
-            }
+            Phase::Preparing(_) => turn.reply(token, Reply::Sync(Err(GroupError::RebalanceInProgress))),
             Phase::Stable(wait) => {
                 wait.synced(&member_id);
                 let reply = self.sync_reply(&member_id);
@@ -48,11 +46,8 @@ impl Group {
 
     fn validate_sync(&self, request: &SyncGroup) -> Result<(), GroupError> {
         self.validate_caller(&request.caller)?;
-        let agrees =
-            |given: &Option<Arc<str>>, own: &Option<Arc<str>>| given.is_none() || given == own;
-        if agrees(&request.protocol_type, &self.protocol_type)
-            && agrees(&request.protocol, &self.protocol)
-        {
+        let agrees = |given: &Option<Arc<str>>, own: &Option<Arc<str>>| given.is_none() || given == own;
+        if agrees(&request.protocol_type, &self.protocol_type) && agrees(&request.protocol, &self.protocol) {
             Ok(())
         } else {
             Err(GroupError::InconsistentGroupProtocol)
@@ -68,10 +63,7 @@ impl Group {
             self.prepare_rebalance(turn);
             return;
         };
-        let purpose = Purpose::Assignment {
-            generation: self.generation,
-            assignments: assigned.into_iter().collect(),
-        };
+        let purpose = Purpose::Assignment { generation: self.generation, assignments: assigned.into_iter().collect() };
         let id = self.append(turn, vec![record], purpose);
         if let Phase::Completing(completing) = &mut self.phase {
             completing.append = Some(id);
@@ -117,11 +109,7 @@ impl Group {
         SyncReply {
             protocol_type: self.protocol_type.clone(),
             protocol: self.protocol.clone(),
-            assignment: self
-                .members
-                .get(member_id)
-                .map(|member| member.assignment.clone())
-                .unwrap_or_default(),
+            assignment: self.members.get(member_id).map(|member| member.assignment.clone()).unwrap_or_default(),
         }
     }
 }

@@ -15,9 +15,7 @@ impl Group {
         self.expire_promised(turn);
         self.expire_sessions(turn);
         match &self.phase {
-            Phase::Preparing(preparing) if preparing.deadline <= now => {
-                self.join_deadline_passed(turn)
-            }
+            Phase::Preparing(preparing) if preparing.deadline <= now => self.join_deadline_passed(turn),
             Phase::Completing(Completing { wait, .. }) | Phase::Stable(wait)
                 if wait.deadline.is_some_and(|deadline| deadline <= now) =>
             {
@@ -30,25 +28,18 @@ impl Group {
 
     fn expire_promised(&mut self, turn: &mut Turn<'_>) {
         let before = self.promised.len();
-        self.promised
-            .retain(|_, deadline| *deadline > turn.now.monotonic);
+        self.promised.retain(|_, deadline| *deadline > turn.now.monotonic);
         if self.promised.len() < before {
             self.complete_if_all_joined(turn);
         }
     }
 
     fn expire_sessions(&mut self, turn: &mut Turn<'_>) {
-        let over = self
-            .members
-            .iter()
-            .filter(|member| member.can_expire() && member.session_deadline <= turn.now.monotonic);
+        let over =
+            self.members.iter().filter(|member| member.can_expire() && member.session_deadline <= turn.now.monotonic);
         let over: Vec<Arc<str>> = over.map(|member| Arc::clone(&member.id)).collect();
         for member_id in &over {
-            tracing::info!(
-                group = &*self.id,
-                member = &**member_id,
-                "session timed out"
-            );
+            tracing::info!(group = &*self.id, member = &**member_id, "session timed out");
             self.remove_member(turn, member_id);
         }
         if !over.is_empty() {
@@ -58,20 +49,13 @@ impl Group {
 
     /// Sets `wake_at` to the earliest deadline there is.
     pub(crate) fn ask_for_tick(&mut self) {
-        let sessions = self
-            .members
-            .iter()
-            .filter(|member| member.can_expire())
-            .map(|member| member.session_deadline);
+        let sessions = self.members.iter().filter(|member| member.can_expire()).map(|member| member.session_deadline);
         let phase = match &self.phase {
             Phase::Empty => None,
             Phase::Preparing(preparing) => Some(preparing.deadline),
             Phase::Completing(Completing { wait, .. }) | Phase::Stable(wait) => wait.deadline,
         };
-        let earliest = sessions
-            .chain(self.promised.values().copied())
-            .chain(phase)
-            .min();
+        let earliest = sessions.chain(self.promised.values().copied()).chain(phase).min();
         self.wake_at = earliest;
     }
 }

@@ -37,19 +37,13 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, len: usize) -> Result<&'a [u8], RecordError> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(len)
-            .ok_or(RecordError::Truncated)?;
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or(RecordError::Truncated)?;
         self.rest = rest;
         Ok(taken)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], RecordError> {
-        let (taken, rest) = self
-            .rest
-            .split_first_chunk::<N>()
-            .ok_or(RecordError::Truncated)?;
+        let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(RecordError::Truncated)?;
         self.rest = rest;
         Ok(*taken)
     }
@@ -93,16 +87,11 @@ impl<'a> Reader<'a> {
         };
         match length {
             -1 => Ok(None),
-            _ => usize::try_from(length)
-                .map(Some)
-                .map_err(|_| RecordError::BadLength),
+            _ => usize::try_from(length).map(Some).map_err(|_| RecordError::BadLength),
         }
     }
 
-    pub(crate) fn nullable_string(
-        &mut self,
-        compact: bool,
-    ) -> Result<Option<Arc<str>>, RecordError> {
+    pub(crate) fn nullable_string(&mut self, compact: bool) -> Result<Option<Arc<str>>, RecordError> {
         let Some(length) = self.length(compact, false)? else {
             return Ok(None);
         };
@@ -123,11 +112,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn array_length(&mut self, compact: bool) -> Result<usize, RecordError> {
         let length = self.length(compact, true)?.unwrap_or(0);
         // Every element of our schemas takes a byte at least.
-        if length > self.rest.len() {
-            Err(RecordError::Truncated)
-        } else {
-            Ok(length)
-        }
+        if length > self.rest.len() { Err(RecordError::Truncated) } else { Ok(length) }
     }
 
     /// Tagged fields (KIP-482); `known` reads those it knows from their own bytes.
@@ -182,8 +167,7 @@ impl Writer {
     }
 
     pub(crate) fn string(&mut self, text: &str) -> Result<&mut Self, RecordError> {
-        let length =
-            i16::try_from(text.len()).map_err(|_| RecordError::StringTooLong(text.len()))?;
+        let length = i16::try_from(text.len()).map_err(|_| RecordError::StringTooLong(text.len()))?;
         Ok(self.i16(length).raw(text.as_bytes()))
     }
 
@@ -196,9 +180,7 @@ impl Writer {
 
     /// A string of a flexible version, held to the limit of the older ones.
     pub(crate) fn compact_string(&mut self, text: &str) -> Result<&mut Self, RecordError> {
-        let length = u32::try_from(text.len())
-            .ok()
-            .filter(|_| text.len() <= MAX_STRING_BYTES);
+        let length = u32::try_from(text.len()).ok().filter(|_| text.len() <= MAX_STRING_BYTES);
         let length = length.ok_or(RecordError::StringTooLong(text.len()))?;
         Ok(self.unsigned_varint(length + 1).raw(text.as_bytes()))
     }

@@ -26,16 +26,12 @@ impl Entry {
     pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Self, RecordError> {
         let mut reader = Reader::new(key);
         match reader.i16()? {
-            offset::KEY_TYPE_LEGACY | offset::KEY_TYPE => Ok(Self::Offset(
-                OffsetKey::decode(&mut reader)?,
-                value.map(decode_offset_value).transpose()?,
-            )),
+            offset::KEY_TYPE_LEGACY | offset::KEY_TYPE => {
+                Ok(Self::Offset(OffsetKey::decode(&mut reader)?, value.map(decode_offset_value).transpose()?))
+            }
             group::KEY_TYPE => {
                 let id = group::decode_group_key(&mut reader)?;
-                Ok(Self::Group(
-                    id,
-                    value.map(GroupMetadata::decode).transpose()?,
-                ))
+                Ok(Self::Group(id, value.map(GroupMetadata::decode).transpose()?))
             }
             other => Ok(Self::Other(other)),
         }

@@ -15,18 +15,11 @@ use super::{Entry, RecordError};
 use crate::api::CommittedOffset;
 
 fn hex(text: &str) -> Vec<u8> {
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-        .collect()
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 fn committed(leader_epoch: i32, expire: Option<i64>, id: bool) -> CommittedOffset {
-    let topic_id = if id {
-        "01234567-89ab-cdef-7edc-ba9876543210".parse().unwrap()
-    } else {
-        TopicId::ZERO
-    };
+    let topic_id = if id { "01234567-89ab-cdef-7edc-ba9876543210".parse().unwrap() } else { TopicId::ZERO };
     CommittedOffset {
         offset: 336_776,
         leader_epoch,
@@ -39,63 +32,30 @@ fn committed(leader_epoch: i32, expire: Option<i64>, id: bool) -> CommittedOffse
 
 const OFFSET_KEY: &str = "000100076772c3bc7070650007666c696768747300000007";
 const OFFSET_V1: &str = "0001000000000005238800046d6574610000018bcfe5687b0000018bcfee903b";
-const OFFSET_V4: &str =
-    "0004000000000005238800000005056d6574610000018bcfe5687b0100100123456789abcdef7edcba9876543210";
+const OFFSET_V4: &str = "0004000000000005238800000005056d6574610000018bcfe5687b0100100123456789abcdef7edcba9876543210";
 
 #[test]
 fn offset_keys() {
-    let expected = OffsetKey {
-        group: Arc::from("grüppe"),
-        topic: Arc::from("flights"),
-        partition: 7,
-    };
-    for key in [
-        OFFSET_KEY,
-        "000000076772c3bc7070650007666c696768747300000007",
-    ] {
-        assert_eq!(
-            Entry::decode(&hex(key), None).unwrap(),
-            Entry::Offset(expected.clone(), None)
-        );
+    let expected = OffsetKey { group: Arc::from("grüppe"), topic: Arc::from("flights"), partition: 7 };
+    for key in [OFFSET_KEY, "000000076772c3bc7070650007666c696768747300000007"] {
+        assert_eq!(Entry::decode(&hex(key), None).unwrap(), Entry::Offset(expected.clone(), None));
     }
-    assert_eq!(
-        OffsetKey::encode("grüppe", "flights", 7).unwrap(),
-        hex(OFFSET_KEY)
-    );
+    assert_eq!(OffsetKey::encode("grüppe", "flights", 7).unwrap(), hex(OFFSET_KEY));
 }
 
 #[test]
 fn offset_values() {
     for (bytes, expected) in [
-        (
-            "0000000000000005238800046d6574610000018bcfe5687b",
-            committed(-1, None, false),
-        ),
+        ("0000000000000005238800046d6574610000018bcfe5687b", committed(-1, None, false)),
         (OFFSET_V1, committed(-1, Some(1_700_000_600_123), false)),
-        (
-            "0002000000000005238800046d6574610000018bcfe5687b",
-            committed(-1, None, false),
-        ),
-        (
-            "000300000000000523880000000500046d6574610000018bcfe5687b",
-            committed(5, None, false),
-        ),
+        ("0002000000000005238800046d6574610000018bcfe5687b", committed(-1, None, false)),
+        ("000300000000000523880000000500046d6574610000018bcfe5687b", committed(5, None, false)),
         (OFFSET_V4, committed(5, None, true)),
     ] {
-        assert_eq!(
-            decode_offset_value(&hex(bytes)).unwrap(),
-            expected,
-            "{bytes}"
-        );
+        assert_eq!(decode_offset_value(&hex(bytes)).unwrap(), expected, "{bytes}");
     }
-    assert_eq!(
-        encode_offset_value(&committed(5, Some(1_700_000_600_123), true)).unwrap(),
-        hex(OFFSET_V1)
-    );
-    assert_eq!(
-        encode_offset_value(&committed(5, None, true)).unwrap(),
-        hex(OFFSET_V4)
-    );
+    assert_eq!(encode_offset_value(&committed(5, Some(1_700_000_600_123), true)).unwrap(), hex(OFFSET_V1));
+    assert_eq!(encode_offset_value(&committed(5, None, true)).unwrap(), hex(OFFSET_V4));
     let plain = CommittedOffset {
         offset: 1,
         leader_epoch: -1,
@@ -107,20 +67,11 @@ fn offset_values() {
     let bytes = hex("00040000000000000001ffffffff01000000000000000200");
     assert_eq!(encode_offset_value(&plain).unwrap(), bytes);
     assert_eq!(decode_offset_value(&bytes).unwrap(), plain);
-    assert_eq!(
-        decode_offset_value(&hex("0005")),
-        Err(RecordError::UnknownVersion(5))
-    );
+    assert_eq!(decode_offset_value(&hex("0005")), Err(RecordError::UnknownVersion(5)));
 }
 
 fn group(version: i16) -> GroupMetadata {
-    let member = |id: &str,
-                  instance: Option<&str>,
-                  client: &str,
-                  host: &str,
-                  rebalance,
-                  session,
-                  bytes: [&[u8]; 2]| {
+    let member = |id: &str, instance: Option<&str>, client: &str, host: &str, rebalance, session, bytes: [&[u8]; 2]| {
         MemberMetadata {
             member_id: Arc::from(id),
             instance_id: instance.filter(|_| version >= 3).map(Arc::from),
@@ -139,15 +90,7 @@ fn group(version: i16) -> GroupMetadata {
         leader: Some(Arc::from("m-1")),
         state_timestamp_ms: (version >= 2).then_some(1_700_000_000_456),
         members: vec![
-            member(
-                "m-1",
-                Some("i-1"),
-                "c",
-                "/127.0.0.1",
-                300_000,
-                45_000,
-                [&[0, 1], &[2, 3, 4]],
-            ),
+            member("m-1", Some("i-1"), "c", "/127.0.0.1", 300_000, 45_000, [&[0, 1], &[2, 3, 4]]),
             member("m-2", None, "d", "/127.0.0.2", 60_000, 10_000, [&[], &[]]),
         ],
     }
@@ -177,19 +120,12 @@ fn group_metadata() {
             "000409636f6e73756d6572000000030672616e6765046d2d310000018bcfe569c803046d2d3104692d3102630b2f3132372e302e302e31000493e00000afc80300010402030400046d2d320002640b2f3132372e302e302e320000ea600000271001010000",
         ),
     ] {
-        assert_eq!(
-            GroupMetadata::decode(&hex(bytes)).unwrap(),
-            group(version),
-            "version {version}"
-        );
+        assert_eq!(GroupMetadata::decode(&hex(bytes)).unwrap(), group(version), "version {version}");
     }
     assert_eq!(group(3).encode().unwrap(), hex(GROUP_V3));
     let key = "000200076772c3bc707065";
     assert_eq!(encode_group_key("grüppe").unwrap(), hex(key));
-    assert_eq!(
-        Entry::decode(&hex(key), None).unwrap(),
-        Entry::Group(Arc::from("grüppe"), None)
-    );
+    assert_eq!(Entry::decode(&hex(key), None).unwrap(), Entry::Group(Arc::from("grüppe"), None));
 }
 
 #[test]
@@ -205,28 +141,18 @@ fn empty_group_metadata() {
     for (version, bytes) in [
         (0, "00000008636f6e73756d657200000004ffffffff00000000"),
         (1, "00010008636f6e73756d657200000004ffffffff00000000"),
-        (
-            2,
-            "00020008636f6e73756d657200000004ffffffff0000018bcfe569c800000000",
-        ),
+        (2, "00020008636f6e73756d657200000004ffffffff0000018bcfe569c800000000"),
         (3, EMPTY_V3),
         (4, "000409636f6e73756d65720000000400000000018bcfe569c80100"),
     ] {
-        assert_eq!(
-            GroupMetadata::decode(&hex(bytes)).unwrap(),
-            empty(version),
-            "version {version}"
-        );
+        assert_eq!(GroupMetadata::decode(&hex(bytes)).unwrap(), empty(version), "version {version}");
     }
     assert_eq!(empty(3).encode().unwrap(), hex(EMPTY_V3));
 }
 
 #[test]
 fn newer_types_are_told_apart() {
-    assert_eq!(
-        Entry::decode(&hex("0003000161"), Some(&hex("000000000001"))).unwrap(),
-        Entry::Other(3)
-    );
+    assert_eq!(Entry::decode(&hex("0003000161"), Some(&hex("000000000001"))).unwrap(), Entry::Other(3));
 }
 
 /// Serialized by Kafka's ConsumerProtocol: version 3 with owned partitions, generation and rack.

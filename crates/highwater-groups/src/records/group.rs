@@ -87,26 +87,13 @@ impl GroupMetadata {
         let generation = reader.i32()?;
         let protocol = reader.nullable_string(flexible)?;
         let leader = reader.nullable_string(flexible)?;
-        let state_timestamp_ms = if version >= 2 {
-            Some(reader.i64()?).filter(|at| *at != -1)
-        } else {
-            None
-        };
+        let state_timestamp_ms = if version >= 2 { Some(reader.i64()?).filter(|at| *at != -1) } else { None };
         let count = reader.array_length(flexible)?;
-        let members = (0..count)
-            .map(|_| MemberMetadata::decode(&mut reader, version))
-            .collect::<Result<_, _>>()?;
+        let members = (0..count).map(|_| MemberMetadata::decode(&mut reader, version)).collect::<Result<_, _>>()?;
         if flexible {
             reader.tagged(|_, _| Ok(()))?;
         }
-        Ok(Self {
-            protocol_type,
-            generation,
-            protocol,
-            leader,
-            state_timestamp_ms,
-            members,
-        })
+        Ok(Self { protocol_type, generation, protocol, leader, state_timestamp_ms, members })
     }
 
     /// Writes a value, version first.
@@ -115,28 +102,15 @@ impl GroupMetadata {
     /// A string longer than 32,767 bytes.
     pub fn encode(&self) -> Result<Bytes, RecordError> {
         let mut writer = Writer::default();
-        writer
-            .i16(WRITTEN_VERSION)
-            .string(&self.protocol_type)?
-            .i32(self.generation);
-        writer
-            .nullable_string(self.protocol.as_deref())?
-            .nullable_string(self.leader.as_deref())?;
+        writer.i16(WRITTEN_VERSION).string(&self.protocol_type)?.i32(self.generation);
+        writer.nullable_string(self.protocol.as_deref())?.nullable_string(self.leader.as_deref())?;
         writer.i64(self.state_timestamp_ms.unwrap_or(-1));
         writer.i32(i32::try_from(self.members.len()).map_err(|_| RecordError::BadLength)?);
         for member in &self.members {
-            writer
-                .string(&member.member_id)?
-                .nullable_string(member.instance_id.as_deref())?;
-            writer
-                .string(&member.client_id)?
-                .string(&member.client_host)?;
-            writer
-                .i32(member.rebalance_timeout_ms)
-                .i32(member.session_timeout_ms);
-            writer
-                .byte_field(&member.subscription)?
-                .byte_field(&member.assignment)?;
+            writer.string(&member.member_id)?.nullable_string(member.instance_id.as_deref())?;
+            writer.string(&member.client_id)?.string(&member.client_host)?;
+            writer.i32(member.rebalance_timeout_ms).i32(member.session_timeout_ms);
+            writer.byte_field(&member.subscription)?.byte_field(&member.assignment)?;
         }
         Ok(writer.finish())
     }
@@ -146,11 +120,7 @@ impl MemberMetadata {
     fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, RecordError> {
         let flexible = version >= 4;
         let member_id = reader.string(flexible)?;
-        let instance_id = if version >= 3 {
-            reader.nullable_string(flexible)?
-        } else {
-            None
-        };
+        let instance_id = if version >= 3 { reader.nullable_string(flexible)? } else { None };
         let client_id = reader.string(flexible)?;
         let client_host = reader.string(flexible)?;
         let rebalance_timeout_ms = if version >= 1 { reader.i32()? } else { -1 };
@@ -160,11 +130,7 @@ impl MemberMetadata {
             instance_id,
             client_id,
             client_host,
-            rebalance_timeout_ms: if rebalance_timeout_ms < 0 {
-                session_timeout_ms
-            } else {
-                rebalance_timeout_ms
-            },
+            rebalance_timeout_ms: if rebalance_timeout_ms < 0 { session_timeout_ms } else { rebalance_timeout_ms },
             session_timeout_ms,
             subscription: reader.bytes(flexible)?,
             assignment: reader.bytes(flexible)?,

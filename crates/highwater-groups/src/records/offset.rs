@@ -33,11 +33,7 @@ pub struct OffsetKey {
 
 impl OffsetKey {
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
-        Ok(Self {
-            group: reader.string(false)?,
-            topic: reader.string(false)?,
-            partition: reader.i32()?,
-        })
+        Ok(Self { group: reader.string(false)?, topic: reader.string(false)?, partition: reader.i32()? })
     }
 
     /// The record's key.
@@ -46,11 +42,7 @@ impl OffsetKey {
     /// A name longer than 32,767 bytes.
     pub fn encode(group: &str, topic: &str, partition: i32) -> Result<Bytes, RecordError> {
         let mut writer = Writer::default();
-        writer
-            .i16(KEY_TYPE)
-            .string(group)?
-            .string(topic)?
-            .i32(partition);
+        writer.i16(KEY_TYPE).string(group)?.string(topic)?.i32(partition);
         Ok(writer.finish())
     }
 }
@@ -70,11 +62,7 @@ pub fn decode_offset_value(bytes: &[u8]) -> Result<CommittedOffset, RecordError>
     let leader_epoch = if version >= 3 { reader.i32()? } else { -1 };
     let metadata = reader.string(flexible)?;
     let commit_timestamp_ms = reader.i64()?;
-    let expire_timestamp_ms = if version == 1 {
-        Some(reader.i64()?).filter(|at| *at != -1)
-    } else {
-        None
-    };
+    let expire_timestamp_ms = if version == 1 { Some(reader.i64()?).filter(|at| *at != -1) } else { None };
     let mut topic_id = TopicId::ZERO;
     if flexible {
         reader.tagged(|tag, field| {
@@ -84,14 +72,7 @@ pub fn decode_offset_value(bytes: &[u8]) -> Result<CommittedOffset, RecordError>
             Ok(())
         })?;
     }
-    Ok(CommittedOffset {
-        offset,
-        leader_epoch,
-        metadata,
-        commit_timestamp_ms,
-        expire_timestamp_ms,
-        topic_id,
-    })
+    Ok(CommittedOffset { offset, leader_epoch, metadata, commit_timestamp_ms, expire_timestamp_ms, topic_id })
 }
 
 /// Writes a value, version first.
@@ -101,28 +82,16 @@ pub fn decode_offset_value(bytes: &[u8]) -> Result<CommittedOffset, RecordError>
 pub fn encode_offset_value(committed: &CommittedOffset) -> Result<Bytes, RecordError> {
     let mut writer = Writer::default();
     if let Some(expire_timestamp_ms) = committed.expire_timestamp_ms {
-        writer
-            .i16(1)
-            .i64(committed.offset)
-            .string(&committed.metadata)?;
-        writer
-            .i64(committed.commit_timestamp_ms)
-            .i64(expire_timestamp_ms);
+        writer.i16(1).i64(committed.offset).string(&committed.metadata)?;
+        writer.i64(committed.commit_timestamp_ms).i64(expire_timestamp_ms);
         return Ok(writer.finish());
     }
-    writer
-        .i16(4)
-        .i64(committed.offset)
-        .i32(committed.leader_epoch)
-        .compact_string(&committed.metadata)?;
+    writer.i16(4).i64(committed.offset).i32(committed.leader_epoch).compact_string(&committed.metadata)?;
     writer.i64(committed.commit_timestamp_ms);
     if committed.topic_id == TopicId::ZERO {
         writer.unsigned_varint(0);
     } else {
-        writer
-            .unsigned_varint(1)
-            .unsigned_varint(TOPIC_ID_TAG)
-            .unsigned_varint(16);
+        writer.unsigned_varint(1).unsigned_varint(TOPIC_ID_TAG).unsigned_varint(16);
         writer.raw(committed.topic_id.as_bytes());
     }
     Ok(writer.finish())

@@ -10,9 +10,8 @@ use super::log::OffsetsLog;
 use super::slots::{Loaded, Slots};
 use super::task::Request;
 use crate::api::{
-    DescribedGroup, FetchedTopic, Heartbeat, JoinGroup, JoinReply, LeaveGroup, LeaveReply,
-    ListGroups, ListedGroup, OffsetCommit, OffsetDelete, OffsetFetch, SyncGroup, SyncReply,
-    TopicResults,
+    DescribedGroup, FetchedTopic, Heartbeat, JoinGroup, JoinReply, LeaveGroup, LeaveReply, ListGroups, ListedGroup,
+    OffsetCommit, OffsetDelete, OffsetFetch, SyncGroup, SyncReply, TopicResults,
 };
 use crate::error::GroupError;
 use crate::machine::{Command, Reply};
@@ -42,10 +41,7 @@ impl Groups {
     /// The partition of `__consumer_offsets` that holds the group, for FindCoordinator; None while
     /// the topic does not exist.
     pub fn partition_of(&self, group_id: &str) -> Option<u32> {
-        self.slots
-            .partitions()
-            .filter(|count| *count > 0)
-            .map(|count| partition_for(group_id, count))
+        self.slots.partitions().filter(|count| *count > 0).map(|count| partition_for(group_id, count))
     }
 
     /// Looks at once for partitions gained or lost, which else takes a second or two, or the first
@@ -131,10 +127,7 @@ impl Groups {
 
     /// DescribeGroups of one group.
     pub async fn describe(&self, group_id: Arc<str>) -> Result<DescribedGroup, GroupError> {
-        match self
-            .ask(&group_id, Command::Describe(Arc::clone(&group_id)))
-            .await?
-        {
+        match self.ask(&group_id, Command::Describe(Arc::clone(&group_id))).await? {
             Reply::Describe(outcome) => outcome,
             _ => Err(GroupError::UnknownServerError),
         }
@@ -142,20 +135,14 @@ impl Groups {
 
     /// DeleteGroups of one group; answered when its end is durable.
     pub async fn delete(&self, group_id: Arc<str>) -> Result<(), GroupError> {
-        match self
-            .ask(&group_id, Command::Delete(Arc::clone(&group_id)))
-            .await?
-        {
+        match self.ask(&group_id, Command::Delete(Arc::clone(&group_id))).await? {
             Reply::Delete(outcome) => outcome,
             _ => Err(GroupError::UnknownServerError),
         }
     }
 
     /// OffsetDelete; answered when the tombstones are durable.
-    pub async fn delete_offsets(
-        &self,
-        request: OffsetDelete,
-    ) -> Result<Vec<TopicResults>, GroupError> {
+    pub async fn delete_offsets(&self, request: OffsetDelete) -> Result<Vec<TopicResults>, GroupError> {
         let group_id = Arc::clone(&request.group_id);
         match self.ask(&group_id, Command::DeleteOffsets(request)).await? {
             Reply::DeleteOffsets(outcome) => outcome,
@@ -167,9 +154,7 @@ impl Groups {
     pub async fn forget_topics(&self, topics: Vec<Arc<str>>) {
         for loaded in self.slots.loaded() {
             // A partition that is lost meanwhile is another broker's to clean.
-            let _ = self
-                .ask_at(&loaded, Command::ForgetTopics(topics.clone()))
-                .await;
+            let _ = self.ask_at(&loaded, Command::ForgetTopics(topics.clone())).await;
         }
     }
 
@@ -181,22 +166,12 @@ impl Groups {
     async fn ask_at(&self, loaded: &Loaded, command: Command) -> Result<Reply, GroupError> {
         let (sender, receiver) = oneshot::channel();
         let mut mailbox = loaded.mailbox.clone();
-        mailbox
-            .send(Request {
-                command,
-                reply: sender,
-            })
-            .await
-            .map_err(|_| GroupError::NotCoordinator)?;
+        mailbox.send(Request { command, reply: sender }).await.map_err(|_| GroupError::NotCoordinator)?;
         // The task goes away without an answer when its leadership ends.
         receiver.await.map_err(|_| GroupError::NotCoordinator)
     }
 
     async fn confirm(&self, loaded: &Loaded) -> Result<(), GroupError> {
-        if self.slots.confirm(loaded).await {
-            Ok(())
-        } else {
-            Err(GroupError::NotCoordinator)
-        }
+        if self.slots.confirm(loaded).await { Ok(()) } else { Err(GroupError::NotCoordinator) }
     }
 }

@@ -97,10 +97,7 @@ impl OffsetsLog for MemoryLog {
 
     fn term(&self, partition: u32) -> Option<Term> {
         assert_eq!(partition, 0);
-        self.state.lock().epoch.map(|epoch| Term {
-            topic: TopicId::ZERO,
-            epoch,
-        })
+        self.state.lock().epoch.map(|epoch| Term { topic: TopicId::ZERO, epoch })
     }
 
     fn append(&self, _: u32, term: Term, batch: Bytes) -> Result<Appending, AppendFailure> {
@@ -117,9 +114,7 @@ impl OffsetsLog for MemoryLog {
         }
         let (sender, receiver) = oneshot::channel();
         state.held.push((batch, sender));
-        Ok(receiver
-            .map(|fate| fate.unwrap_or(Err(AppendFailure::NotLeader)))
-            .boxed())
+        Ok(receiver.map(|fate| fate.unwrap_or(Err(AppendFailure::NotLeader))).boxed())
     }
 
     /// Two batches at a time.
@@ -133,12 +128,7 @@ impl OffsetsLog for MemoryLog {
             return Err(ReadFailure::Storage("on demand".to_owned()));
         }
         let mut bytes = BytesMut::new();
-        for (_, batch) in state
-            .durable
-            .iter()
-            .filter(|(last, _)| *last >= from)
-            .take(2)
-        {
+        for (_, batch) in state.durable.iter().filter(|(last, _)| *last >= from).take(2) {
             bytes.extend_from_slice(batch);
         }
         Ok(bytes.freeze())

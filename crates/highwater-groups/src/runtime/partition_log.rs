@@ -5,9 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
-use highwater_log::{
-    Acks, AppendError, Isolation, Log, Origin, Partition, ReadError, ReadRequest, Waiter,
-};
+use highwater_log::{Acks, AppendError, Isolation, Log, Origin, Partition, ReadError, ReadRequest, Waiter};
 use highwater_types::{Offset, TopicId, TopicPartition};
 
 use super::log::{AppendFailure, Appending, OffsetsLog, ReadFailure, Term};
@@ -33,13 +31,7 @@ impl PartitionOffsetsLog {
     /// The partition, if this broker leads it in this term.
     fn partition(&self, partition: u32, term: Term) -> Option<Partition> {
         let partition = i32::try_from(partition).ok()?;
-        let found = self
-            .log
-            .partition(TopicPartition {
-                topic: term.topic,
-                partition,
-            })
-            .ok()?;
+        let found = self.log.partition(TopicPartition { topic: term.topic, partition }).ok()?;
         (found.marks().ok()?.leader_epoch == term.epoch).then_some(found)
     }
 }
@@ -61,9 +53,7 @@ fn read_failure(error: ReadError) -> ReadFailure {
     match error {
         ReadError::NotLeader | ReadError::Unknown => ReadFailure::NotLeader,
         // Records before the log start were deleted while we read: the next try begins behind them.
-        ReadError::OutOfRange(marks) => {
-            ReadFailure::Storage(format!("log starts at {} now", marks.log_start))
-        }
+        ReadError::OutOfRange(marks) => ReadFailure::Storage(format!("log starts at {} now", marks.log_start)),
         ReadError::Storage(detail) => ReadFailure::Storage(detail),
     }
 }
@@ -76,37 +66,20 @@ impl OffsetsLog for PartitionOffsetsLog {
 
     fn term(&self, partition: u32) -> Option<Term> {
         let (topic, partitions) = (self.topic)()?;
-        let index = i32::try_from(partition)
-            .ok()
-            .filter(|_| partition < partitions)?;
-        let found = self
-            .log
-            .partition(TopicPartition {
-                topic,
-                partition: index,
-            })
-            .ok()?;
-        Some(Term {
-            topic,
-            epoch: found.marks().ok()?.leader_epoch,
-        })
+        let index = i32::try_from(partition).ok().filter(|_| partition < partitions)?;
+        let found = self.log.partition(TopicPartition { topic, partition: index }).ok()?;
+        Some(Term { topic, epoch: found.marks().ok()?.leader_epoch })
     }
 
     fn append(&self, partition: u32, term: Term, batch: Bytes) -> Result<Appending, AppendFailure> {
-        let partition = self
-            .partition(partition, term)
-            .ok_or(AppendFailure::NotLeader)?;
+        let partition = self.partition(partition, term).ok_or(AppendFailure::NotLeader)?;
         let ticket = partition.append(&batch, batch.len(), Origin::Coordinator, Acks::All);
         let ticket = ticket.map_err(|error| append_failure(&error))?;
-        Ok(ticket
-            .map(|outcome| outcome.map(|_| ()).map_err(|error| append_failure(&error)))
-            .boxed())
+        Ok(ticket.map(|outcome| outcome.map(|_| ()).map_err(|error| append_failure(&error))).boxed())
     }
 
     async fn read(&self, partition: u32, term: Term, from: Offset) -> Result<Bytes, ReadFailure> {
-        let partition = self
-            .partition(partition, term)
-            .ok_or(ReadFailure::NotLeader)?;
+        let partition = self.partition(partition, term).ok_or(ReadFailure::NotLeader)?;
         let waiter = Arc::new(Waiter::default());
         loop {
             let marks = partition.marks().map_err(read_failure)?;

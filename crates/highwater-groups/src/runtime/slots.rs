@@ -54,12 +54,7 @@ pub(crate) struct Slots {
 
 impl Slots {
     pub(crate) fn start(env: Env, log: Arc<dyn OffsetsLog>, settings: GroupSettings) -> Arc<Self> {
-        let slots = Arc::new(Self {
-            env: env.clone(),
-            log,
-            settings,
-            slots: Mutex::default(),
-        });
+        let slots = Arc::new(Self { env: env.clone(), log, settings, slots: Mutex::default() });
         let watched = Arc::downgrade(&slots);
         let clock = env.clone();
         env.spawn("groups-sweep", async move {
@@ -88,11 +83,7 @@ impl Slots {
     }
 
     pub(crate) fn of_group(&self, group_id: &str) -> Result<Loaded, GroupError> {
-        let count = self
-            .log
-            .partitions()
-            .filter(|count| *count > 0)
-            .ok_or(GroupError::NotCoordinator)?;
+        let count = self.log.partitions().filter(|count| *count > 0).ok_or(GroupError::NotCoordinator)?;
         self.seat(&mut self.slots.lock(), partition_for(group_id, count))
     }
 
@@ -115,9 +106,7 @@ impl Slots {
     pub(crate) fn loaded(&self) -> Vec<Loaded> {
         let count = self.log.partitions().unwrap_or(0);
         let mut slots = self.slots.lock();
-        (0..count)
-            .filter_map(|partition| self.seat(&mut slots, partition).ok())
-            .collect()
+        (0..count).filter_map(|partition| self.seat(&mut slots, partition).ok()).collect()
     }
 
     pub(crate) async fn confirm(&self, loaded: &Loaded) -> bool {
@@ -142,11 +131,7 @@ impl Slots {
         if !slot.ready.load(Ordering::Acquire) {
             return Err(GroupError::CoordinatorLoadInProgress);
         }
-        Ok(Loaded {
-            partition,
-            term,
-            mailbox: slot.mailbox.clone(),
-        })
+        Ok(Loaded { partition, term, mailbox: slot.mailbox.clone() })
     }
 
     fn open(&self, partition: u32, term: Term) -> Slot {
@@ -160,14 +145,7 @@ impl Slots {
             term,
             ready: Arc::clone(&ready),
         };
-        let task = self
-            .env
-            .spawn("groups-partition", task::run(seat, requests));
-        Slot {
-            term,
-            ready,
-            mailbox,
-            task,
-        }
+        let task = self.env.spawn("groups-partition", task::run(seat, requests));
+        Slot { term, ready, mailbox, task }
     }
 }

@@ -53,10 +53,7 @@ pub(crate) struct Seat {
 
 impl Seat {
     pub(crate) fn moment(&self) -> Moment {
-        Moment {
-            monotonic: self.env.now(),
-            wall_ms: self.env.wall_ms(),
-        }
+        Moment { monotonic: self.env.now(), wall_ms: self.env.wall_ms() }
     }
 }
 
@@ -67,11 +64,7 @@ pub(crate) async fn run(seat: Seat, requests: mpsc::Receiver<Request>) {
             Ok(coordinator) => break coordinator,
             Err(ReadFailure::NotLeader) => return,
             Err(ReadFailure::Storage(error)) => {
-                tracing::error!(
-                    partition = seat.partition,
-                    error,
-                    "group coordinator cannot read; trying again"
-                );
+                tracing::error!(partition = seat.partition, error, "group coordinator cannot read; trying again");
                 seat.env.sleep(LOAD_RETRY).await;
             }
         }
@@ -136,11 +129,7 @@ impl Serving {
             self.gather();
             self.flush();
         }
-        tracing::info!(
-            partition = self.seat.partition,
-            epoch = self.seat.term.epoch,
-            "group coordinator ends"
-        );
+        tracing::info!(partition = self.seat.partition, epoch = self.seat.term.epoch, "group coordinator ends");
     }
 
     /// Acknowledgements first: they free what requests wait for.
@@ -158,9 +147,7 @@ impl Serving {
         }
         Pin::new(&mut self.requests)
             .poll_next(context)
-            .map(|request| {
-                request.map_or(Event::Closed, |request| Event::Request(Box::new(request)))
-            })
+            .map(|request| request.map_or(Event::Closed, |request| Event::Request(Box::new(request))))
     }
 
     /// Takes requests that are there already, so that their records share a batch.
@@ -177,9 +164,7 @@ impl Serving {
         let token = Token(self.next_token);
         self.next_token += 1;
         self.waiting.insert(token, request.reply);
-        let effects = self
-            .coordinator
-            .handle(self.seat.moment(), token, request.command);
+        let effects = self.coordinator.handle(self.seat.moment(), token, request.command);
         self.carry_out(effects);
     }
 
@@ -200,9 +185,7 @@ impl Serving {
         }
         self.gathered.extend(effects.appends);
         if self.timer.as_ref().map(|(at, _)| *at) != effects.timer {
-            self.timer = effects
-                .timer
-                .map(|at| (at, self.seat.env.clock.sleep_until(at)));
+            self.timer = effects.timer.map(|at| (at, self.seat.env.clock.sleep_until(at)));
         }
     }
 
@@ -228,10 +211,7 @@ impl Serving {
 
     fn send(&mut self, ids: Vec<AppendId>, records: &[KeyValue]) {
         let appending = match batch::encode(records, self.seat.env.wall_ms()) {
-            Ok(batch) => self
-                .seat
-                .log
-                .append(self.seat.partition, self.seat.term, batch),
+            Ok(batch) => self.seat.log.append(self.seat.partition, self.seat.term, batch),
             Err(error) => {
                 tracing::error!(partition = self.seat.partition, %error, "records of groups cannot be encoded");
                 Err(AppendFailure::TooLarge)

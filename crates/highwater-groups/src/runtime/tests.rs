@@ -15,8 +15,8 @@ use super::Groups;
 use super::log::AppendFailure;
 use super::memory_log::MemoryLog;
 use crate::api::{
-    Caller, CommitPartition, CommitTopic, FetchTopic, GroupState, Heartbeat, JoinGroup, ListGroups,
-    OffsetCommit, OffsetFetch, Protocol, SyncGroup,
+    Caller, CommitPartition, CommitTopic, FetchTopic, GroupState, Heartbeat, JoinGroup, ListGroups, OffsetCommit,
+    OffsetFetch, Protocol, SyncGroup,
 };
 use crate::error::GroupError;
 use crate::settings::GroupSettings;
@@ -50,23 +50,13 @@ impl Fixture {
 
     async fn commit(&self, group: &str, partition: i32, offset: i64) -> Option<GroupError> {
         let request = OffsetCommit {
-            caller: Caller {
-                group_id: s(group),
-                generation: -1,
-                member_id: s(""),
-                instance_id: None,
-            },
+            caller: Caller { group_id: s(group), generation: -1, member_id: s(""), instance_id: None },
             retention_time_ms: -1,
             knows_group_id_not_found: true,
             topics: vec![CommitTopic {
                 name: s("t"),
                 topic_id: TopicId::ZERO,
-                partitions: vec![CommitPartition {
-                    partition,
-                    offset,
-                    leader_epoch: -1,
-                    metadata: None,
-                }],
+                partitions: vec![CommitPartition { partition, offset, leader_epoch: -1, metadata: None }],
             }],
         };
         match self.groups.commit(request).await {
@@ -76,23 +66,9 @@ impl Fixture {
     }
 
     async fn fetch(&self, group: &str, partition: i32) -> Result<Option<i64>, GroupError> {
-        let topics = Some(vec![FetchTopic {
-            name: s("t"),
-            topic_id: TopicId::ZERO,
-            partitions: vec![partition],
-        }]);
-        let fetched = self
-            .groups
-            .fetch(OffsetFetch {
-                group_id: s(group),
-                topics,
-                require_stable: false,
-            })
-            .await?;
-        Ok(fetched[0].partitions[0]
-            .committed
-            .as_ref()
-            .map(|committed| committed.offset))
+        let topics = Some(vec![FetchTopic { name: s("t"), topic_id: TopicId::ZERO, partitions: vec![partition] }]);
+        let fetched = self.groups.fetch(OffsetFetch { group_id: s(group), topics, require_stable: false }).await?;
+        Ok(fetched[0].partitions[0].committed.as_ref().map(|committed| committed.offset))
     }
 
     fn join(&self) -> JoinGroup {
@@ -105,10 +81,7 @@ impl Fixture {
             session_timeout_ms: 10_000,
             rebalance_timeout_ms: 60_000,
             protocol_type: s("consumer"),
-            protocols: vec![Protocol {
-                name: s("range"),
-                metadata: Bytes::new(),
-            }],
+            protocols: vec![Protocol { name: s("range"), metadata: Bytes::new() }],
             requires_known_member_id: false,
             supports_skipping_assignment: true,
         }
@@ -122,10 +95,7 @@ async fn a_group_comes_together_commits_and_survives_a_restart() {
     let joins = join_all([0, 1].map(|_| groups.join(fixture.join())));
     let (replies, ()) = futures::join!(joins, fixture.turn(6_000));
     assert_ne!(replies[0].member_id, replies[1].member_id);
-    let leader = replies
-        .iter()
-        .find(|reply| !reply.members.is_empty())
-        .unwrap();
+    let leader = replies.iter().find(|reply| !reply.members.is_empty()).unwrap();
     let caller = |member_id: &Arc<str>| Caller {
         group_id: s("g"),
         generation: 1,
@@ -139,9 +109,7 @@ async fn a_group_comes_together_commits_and_survives_a_restart() {
             caller: caller(&reply.member_id),
             protocol_type: None,
             protocol: None,
-            assignments: assignments
-                .map(|member| (member.member_id.clone(), Bytes::from_static(b"part")))
-                .collect(),
+            assignments: assignments.map(|member| (member.member_id.clone(), Bytes::from_static(b"part"))).collect(),
         })
     });
     for outcome in join_all(syncs).await {
@@ -156,30 +124,16 @@ async fn a_group_comes_together_commits_and_survives_a_restart() {
     drop(groups);
     log.lead(Some(2));
     let next = Fixture::over(sim, log);
-    assert_eq!(
-        next.fetch("simple", 0).await,
-        Err(GroupError::CoordinatorLoadInProgress)
-    );
+    assert_eq!(next.fetch("simple", 0).await, Err(GroupError::CoordinatorLoadInProgress));
     next.turn(0).await;
     assert_eq!(next.fetch("simple", 0).await, Ok(Some(42)));
     assert_eq!(next.groups.describe(s("g")).await.unwrap(), before);
     let listed = next.groups.list(ListGroups::default()).await.unwrap();
-    assert_eq!(
-        listed
-            .iter()
-            .map(|group| &*group.group_id)
-            .collect::<Vec<_>>(),
-        ["g", "simple"]
-    );
-    let beat = Heartbeat {
-        caller: caller(&leader.member_id),
-    };
+    assert_eq!(listed.iter().map(|group| &*group.group_id).collect::<Vec<_>>(), ["g", "simple"]);
+    let beat = Heartbeat { caller: caller(&leader.member_id) };
     assert_eq!(next.groups.heartbeat(beat.clone()).await, Ok(()));
     next.turn(10_000).await;
-    assert_eq!(
-        next.groups.heartbeat(beat).await,
-        Err(GroupError::UnknownMemberId)
-    );
+    assert_eq!(next.groups.heartbeat(beat).await, Err(GroupError::UnknownMemberId));
 }
 
 #[tokio::test]
@@ -203,10 +157,7 @@ async fn commits_are_answered_when_durable_and_share_batches() {
 async fn failed_and_refused_appends_are_told() {
     let fixture = Fixture::start().await;
     fixture.log.refuse(Some(AppendFailure::Unavailable));
-    assert_eq!(
-        fixture.commit("g", 0, 1).await,
-        Some(GroupError::CoordinatorNotAvailable)
-    );
+    assert_eq!(fixture.commit("g", 0, 1).await, Some(GroupError::CoordinatorNotAvailable));
     fixture.log.refuse(None);
     fixture.log.hold();
     let mut commit = Box::pin(fixture.commit("g", 0, 2));
@@ -226,14 +177,8 @@ async fn losing_the_partition_answers_everybody() {
     assert!(futures::poll!(&mut join).is_pending());
     fixture.turn(0).await;
     fixture.log.lead(None);
-    assert_eq!(
-        fixture.commit("g", 0, 1).await,
-        Some(GroupError::NotCoordinator)
-    );
-    assert_eq!(
-        fixture.groups.list(ListGroups::default()).await,
-        Ok(Vec::new())
-    );
+    assert_eq!(fixture.commit("g", 0, 1).await, Some(GroupError::NotCoordinator));
+    assert_eq!(fixture.groups.list(ListGroups::default()).await, Ok(Vec::new()));
     fixture.turn(2_000).await;
     assert_eq!(join.await.error, Some(GroupError::NotCoordinator));
     // It comes back in another term.
@@ -246,15 +191,9 @@ async fn losing_the_partition_answers_everybody() {
 async fn a_log_that_knows_of_another_leader_ends_the_term() {
     let fixture = Fixture::start().await;
     fixture.log.refuse(Some(AppendFailure::NotLeader));
-    assert_eq!(
-        fixture.commit("g", 0, 1).await,
-        Some(GroupError::NotCoordinator)
-    );
+    assert_eq!(fixture.commit("g", 0, 1).await, Some(GroupError::NotCoordinator));
     fixture.log.refuse(None);
-    assert_eq!(
-        fixture.commit("g", 0, 1).await,
-        Some(GroupError::CoordinatorLoadInProgress)
-    );
+    assert_eq!(fixture.commit("g", 0, 1).await, Some(GroupError::CoordinatorLoadInProgress));
     fixture.turn(0).await;
     assert_eq!(fixture.commit("g", 0, 1).await, None);
 }
@@ -265,14 +204,8 @@ async fn reading_is_tried_again() {
     log.fail_reads(2);
     let fixture = Fixture::over(SimEnv::new(7), log);
     fixture.turn(500).await;
-    assert_eq!(
-        fixture.fetch("g", 0).await,
-        Err(GroupError::CoordinatorLoadInProgress)
-    );
-    assert_eq!(
-        fixture.groups.list(ListGroups::default()).await,
-        Err(GroupError::CoordinatorLoadInProgress)
-    );
+    assert_eq!(fixture.fetch("g", 0).await, Err(GroupError::CoordinatorLoadInProgress));
+    assert_eq!(fixture.groups.list(ListGroups::default()).await, Err(GroupError::CoordinatorLoadInProgress));
     fixture.turn(3_000).await;
     assert_eq!(fixture.fetch("g", 0).await, Ok(None));
 }
@@ -282,20 +215,11 @@ async fn foreign_records_do_not_stop_a_load() {
     let log = MemoryLog::led_in(1);
     let mut garbage = BatchBuilder::new(Compression::Zstd);
     garbage.push(1, None, Some(b"no key")).unwrap();
-    garbage
-        .push(1, Some(b"\0\x02\0\x01g"), Some(b"\0\x63"))
-        .unwrap();
-    garbage
-        .push(1, Some(b"\0\x03\0\x01g"), Some(b"\0\0\0\0\0\x01"))
-        .unwrap();
+    garbage.push(1, Some(b"\0\x02\0\x01g"), Some(b"\0\x63")).unwrap();
+    garbage.push(1, Some(b"\0\x03\0\x01g"), Some(b"\0\0\0\0\0\x01")).unwrap();
     let marker = {
-        let mut marker = BatchBuilder::new(Compression::None)
-            .producer(1, 0, -1)
-            .transactional()
-            .control();
-        marker
-            .push(1, Some(b"\0\0\0\x01"), Some(b"\0\0\0\0\0\0"))
-            .unwrap();
+        let mut marker = BatchBuilder::new(Compression::None).producer(1, 0, -1).transactional().control();
+        marker.push(1, Some(b"\0\0\0\x01"), Some(b"\0\0\0\0\0\0")).unwrap();
         marker.finish().unwrap().to_bytes()
     };
     let garbage = garbage.finish().unwrap().to_bytes();
@@ -313,12 +237,7 @@ async fn nothing_is_left_running() {
     let Fixture { sim, log, groups } = Fixture::start().await;
     let mut join = Box::pin({
         let groups = groups.clone();
-        let request = Fixture {
-            sim: sim.clone(),
-            log: log.clone(),
-            groups: groups.clone(),
-        }
-        .join();
+        let request = Fixture { sim: sim.clone(), log: log.clone(), groups: groups.clone() }.join();
         async move { groups.join(request).await }
     });
     assert!(futures::poll!(&mut join).is_pending());

@@ -19,9 +19,7 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(what) => {
             eprintln!("{what}");
-            eprintln!(
-                "usage: cargo xtask check-journal [quick | large | SIZE...] [--without RULE] [--walks N]"
-            );
+            eprintln!("usage: cargo xtask check-journal [quick | large | SIZE...] [--without RULE] [--walks N]");
             let sizes: Vec<&str> = Size::all().map(|size| size.name).collect();
             eprintln!("sizes: {}", sizes.join(", "));
             eprintln!("rules: {}", Rule::EVERY.map(Rule::name).join(", "));
@@ -41,20 +39,13 @@ fn run() -> Result<bool, String> {
             "large" => sizes.extend(LARGE.iter().filter(|size| size.name != "everything")),
             "--without" => {
                 let name = arguments.next().unwrap_or_default();
-                without =
-                    Some(Rule::named(&name).ok_or_else(|| format!("no rule is called {name:?}"))?);
+                without = Some(Rule::named(&name).ok_or_else(|| format!("no rule is called {name:?}"))?);
             }
             "--walks" => {
                 let count = arguments.next().unwrap_or_default();
-                walks = Some(
-                    count
-                        .parse::<u64>()
-                        .map_err(|_| format!("{count:?} is not a count"))?,
-                );
+                walks = Some(count.parse::<u64>().map_err(|_| format!("{count:?} is not a count"))?);
             }
-            name => {
-                sizes.push(Size::named(name).ok_or_else(|| format!("no size is called {name:?}"))?)
-            }
+            name => sizes.push(Size::named(name).ok_or_else(|| format!("no size is called {name:?}"))?),
         }
     }
     if sizes.is_empty() {

@@ -3,8 +3,7 @@
 use highwater_types::{Epoch, Incarnation};
 
 use crate::machine::{
-    Author, Candidate, Claim, Command, Date, Epochs, Event, Leader, Reader, Rules, Shared,
-    TrimPoint,
+    Author, Candidate, Claim, Command, Date, Epochs, Event, Leader, Reader, Rules, Shared, TrimPoint,
 };
 
 /// A date is a count of graces; a proof is good until the next grace has passed.
@@ -48,39 +47,22 @@ pub(super) struct Actor {
 
 impl Actor {
     pub(super) const fn writer(window: u32) -> Self {
-        Self {
-            role: Role::Idle,
-            window,
-            journal: 0,
-            wal_epoch: Epoch::NONE,
-            asks: Vec::new(),
-            misled: false,
-        }
+        Self { role: Role::Idle, window, journal: 0, wal_epoch: Epoch::NONE, asks: Vec::new(), misled: false }
     }
 
     pub(super) fn reader(epochs: Epochs, rules: Rules) -> Self {
         let reader = Reader::new(TrimPoint::GENESIS, epochs, PROOF_GOOD_FOR, rules);
-        Self {
-            role: Role::Reader(reader),
-            ..Self::writer(1)
-        }
+        Self { role: Role::Reader(reader), ..Self::writer(1) }
     }
 
     pub(super) fn shared(who: u8, rules: Rules) -> Self {
         let shared = Shared::new(TrimPoint::GENESIS, author(who), PROOF_GOOD_FOR, rules);
-        Self {
-            role: Role::Shared(shared),
-            ..Self::writer(1)
-        }
+        Self { role: Role::Shared(shared), ..Self::writer(1) }
     }
 
     /// Begins as candidate for its journal.
     pub(super) fn run_for(&mut self, who: u8, rules: Rules, out: &mut Vec<Command>) {
-        let claim = if self.journal == 0 {
-            Claim::Next
-        } else {
-            Claim::Exactly(self.wal_epoch)
-        };
+        let claim = if self.journal == 0 { Claim::Next } else { Claim::Exactly(self.wal_epoch) };
         let mut candidate = Candidate::new(author(who), claim, self.window, PROOF_GOOD_FOR, rules);
         candidate.start(out);
         self.role = Role::Candidate(candidate);
@@ -136,8 +118,5 @@ impl Actor {
 
 /// Put ids need only be unique for one writer and number here.
 pub(super) fn author(who: u8) -> Author {
-    Author {
-        incarnation: Incarnation(u64::from(who)),
-        first_put: 0,
-    }
+    Author { incarnation: Incarnation(u64::from(who)), first_put: 0 }
 }

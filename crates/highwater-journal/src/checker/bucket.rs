@@ -48,9 +48,7 @@ pub(super) struct Bucket {
 /// Compact: what follows from something else in the state is left out.
 impl Hash for Bucket {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(
-            self.trim.number << 32 | u64::from(self.trimmed_by.0) << 16 | self.deletable,
-        );
+        state.write_u64(self.trim.number << 32 | u64::from(self.trimmed_by.0) << 16 | self.deletable);
         state.write_usize(self.objects.len());
         for object in &self.objects {
             object.as_ref().map(Object::packed).hash(state);
@@ -110,12 +108,7 @@ impl Bucket {
     }
 
     /// Put-if-absent. `Ok(true)` when it was created.
-    pub(super) fn create(
-        &mut self,
-        number: u64,
-        object: Object,
-        rules: Rules,
-    ) -> Result<bool, String> {
+    pub(super) fn create(&mut self, number: u64, object: Object, rules: Rules) -> Result<bool, String> {
         let at = index(number);
         if self.objects.len() <= at {
             self.objects.resize(at + 1, None);
@@ -125,8 +118,7 @@ impl Bucket {
         }
         self.objects[at] = Some(object);
         while let Some(object) = self.object(self.tip.number).copied() {
-            self.extend(object, rules)
-                .map_err(|corruption| format!("a replay stops: {corruption}"))?;
+            self.extend(object, rules).map_err(|corruption| format!("a replay stops: {corruption}"))?;
         }
         Ok(true)
     }
@@ -143,14 +135,8 @@ impl Bucket {
     /// The last fence on the chain and the one before it, by the write-ahead epochs of their
     /// writers.
     pub(super) fn owners_in_order(&self) -> bool {
-        let fences = self
-            .chain
-            .iter()
-            .flatten()
-            .filter(|link| link.object.seen.kind == Kind::Fence);
-        fences
-            .map(|link| link.object.wal_epoch)
-            .is_sorted_by(|earlier, later| earlier < later)
+        let fences = self.chain.iter().flatten().filter(|link| link.object.seen.kind == Kind::Fence);
+        fences.map(|link| link.object.wal_epoch).is_sorted_by(|earlier, later| earlier < later)
     }
 
     /// Whether the leader of `epoch` may move the trim point to `point`.
@@ -162,10 +148,7 @@ impl Bucket {
     pub(super) fn trim_to(&mut self, epoch: Epoch, point: TrimPoint) -> Result<(), String> {
         let on_chain = self.chain.iter().flatten().any(|link| link.next == point);
         if !on_chain {
-            return Err(format!(
-                "the trim point {} of epoch {} is not on the chain",
-                point.number, point.epoch
-            ));
+            return Err(format!("the trim point {} of epoch {} is not on the chain", point.number, point.epoch));
         }
         self.trimmed_by = epoch;
         self.trim = point;

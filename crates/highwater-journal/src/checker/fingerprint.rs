@@ -68,10 +68,7 @@ impl Hasher for Fold {
 
 /// The fingerprint of `state`.
 pub(super) fn fingerprint(state: &impl Hash) -> u128 {
-    let mut fold = Fold {
-        low: LOW,
-        high: HIGH,
-    };
+    let mut fold = Fold { low: LOW, high: HIGH };
     state.hash(&mut fold);
     fold.mix(LOW);
     (u128::from(fold.high) << 64) | u128::from(fold.low)

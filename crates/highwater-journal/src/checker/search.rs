@@ -41,11 +41,7 @@ impl fmt::Display for Report {
         if let Some(rule) = self.without {
             write!(f, " without {rule}")?;
         }
-        write!(
-            f,
-            ": {} states, {} steps, depth {}",
-            self.states, self.transitions, self.depth
-        )?;
+        write!(f, ": {} states, {} steps, depth {}", self.states, self.transitions, self.depth)?;
         match &self.violation {
             Some(violation) => {
                 writeln!(f, "; VIOLATION: {}", violation.what)?;
@@ -72,12 +68,8 @@ struct Step {
 #[must_use]
 pub fn run_checker(size: &Size, without: Option<Rule>) -> Report {
     let rules = without.map_or(Rules::ALL, Rules::without);
-    let mut search = Search {
-        start: World::new(size, rules),
-        seen: Seen::default(),
-        steps: Vec::new(),
-        transitions: 0,
-    };
+    let mut search =
+        Search { start: World::new(size, rules), seen: Seen::default(), steps: Vec::new(), transitions: 0 };
     let mut frontier = vec![(0u32, search.start.clone())];
     search.seen.insert(fingerprint(&search.start));
     search.steps.push(Step { from: 0, action: 0 });
@@ -112,15 +104,8 @@ pub fn run_checker(size: &Size, without: Option<Rule>) -> Report {
 #[must_use]
 pub fn wander(size: &Size, without: Option<Rule>, seed: u64, walks: u64, steps: u32) -> Report {
     let rules = without.map_or(Rules::ALL, Rules::without);
-    let mut report = Report {
-        size: *size,
-        without,
-        states: 0,
-        transitions: 0,
-        depth: 0,
-        exhausted: false,
-        violation: None,
-    };
+    let mut report =
+        Report { size: *size, without, states: 0, transitions: 0, depth: 0, exhausted: false, violation: None };
     let mut random = seed;
     let mut actions = Vec::new();
     for _ in 0..walks {
@@ -173,10 +158,7 @@ impl Search {
                 self.transitions += 1;
                 let mut after = world.clone();
                 if let Err(what) = after.apply(*action) {
-                    return Err(Violation {
-                        what,
-                        history: self.history(from, *action),
-                    });
+                    return Err(Violation { what, history: self.history(from, *action) });
                 }
                 after.normalise();
                 if self.seen.insert(fingerprint(&after)) {

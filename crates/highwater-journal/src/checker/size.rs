@@ -44,134 +44,27 @@ const BASE: Size = Size {
 
 /// Quick sizes: each is explored to its end in seconds, and together they exhibit every history.
 pub const QUICK: &[Size] = &[
-    Size {
-        name: "three-leaders",
-        windows: &[2, 2, 2],
-        entries: 4,
-        ..BASE
-    },
-    Size {
-        name: "mixed-windows",
-        windows: &[3, 2],
-        entries: 3,
-        retries: 1,
-        ..BASE
-    },
-    Size {
-        name: "three-windows",
-        windows: &[3, 2, 3],
-        entries: 2,
-        retries: 1,
-        ..BASE
-    },
-    Size {
-        name: "deletion",
-        windows: &[2, 2],
-        entries: 2,
-        graces: 1,
-        ..BASE
-    },
-    Size {
-        name: "three-deletion",
-        windows: &[2, 2, 2],
-        entries: 1,
-        graces: 1,
-        ..BASE
-    },
-    Size {
-        name: "reader",
-        windows: &[2, 2],
-        entries: 0,
-        graces: 1,
-        reader: true,
-        ..BASE
-    },
-    Size {
-        name: "two-journals",
-        windows: &[2, 2, 2],
-        entries: 0,
-        two_journals: true,
-        ..BASE
-    },
-    Size {
-        name: "shared",
-        windows: &[1, 1],
-        entries: 3,
-        retries: 1,
-        graces: 1,
-        shared: true,
-        ..BASE
-    },
-    Size {
-        name: "four-leaders",
-        windows: &[2, 2, 2, 2],
-        entries: 2,
-        ..BASE
-    },
+    Size { name: "three-leaders", windows: &[2, 2, 2], entries: 4, ..BASE },
+    Size { name: "mixed-windows", windows: &[3, 2], entries: 3, retries: 1, ..BASE },
+    Size { name: "three-windows", windows: &[3, 2, 3], entries: 2, retries: 1, ..BASE },
+    Size { name: "deletion", windows: &[2, 2], entries: 2, graces: 1, ..BASE },
+    Size { name: "three-deletion", windows: &[2, 2, 2], entries: 1, graces: 1, ..BASE },
+    Size { name: "reader", windows: &[2, 2], entries: 0, graces: 1, reader: true, ..BASE },
+    Size { name: "two-journals", windows: &[2, 2, 2], entries: 0, two_journals: true, ..BASE },
+    Size { name: "shared", windows: &[1, 1], entries: 3, retries: 1, graces: 1, shared: true, ..BASE },
+    Size { name: "four-leaders", windows: &[2, 2, 2, 2], entries: 2, ..BASE },
 ];
 
 /// Larger sizes: minutes and gigabytes. "everything" is for random walks: no machine explores it.
 pub const LARGE: &[Size] = &[
-    Size {
-        name: "four-leaders-more",
-        windows: &[2, 2, 2, 2],
-        entries: 4,
-        ..BASE
-    },
-    Size {
-        name: "windows-3-2-3",
-        windows: &[3, 2, 3],
-        entries: 5,
-        retries: 1,
-        ..BASE
-    },
-    Size {
-        name: "two-leaders-window-3",
-        windows: &[3, 3],
-        entries: 6,
-        retries: 2,
-        ..BASE
-    },
-    Size {
-        name: "three-leaders-deletion",
-        windows: &[2, 2, 2],
-        entries: 2,
-        graces: 1,
-        ..BASE
-    },
-    Size {
-        name: "any-order-deletion",
-        windows: &[2, 2],
-        entries: 3,
-        retries: 1,
-        graces: 1,
-        any_order: true,
-        ..BASE
-    },
-    Size {
-        name: "reader-deletion",
-        windows: &[2, 2],
-        entries: 2,
-        retries: 1,
-        graces: 1,
-        reader: true,
-        ..BASE
-    },
-    Size {
-        name: "two-graces",
-        windows: &[2, 2],
-        entries: 2,
-        graces: 2,
-        ..BASE
-    },
-    Size {
-        name: "two-journals-retries",
-        windows: &[2, 3, 2],
-        entries: 1,
-        retries: 1,
-        two_journals: true,
-        ..BASE
-    },
+    Size { name: "four-leaders-more", windows: &[2, 2, 2, 2], entries: 4, ..BASE },
+    Size { name: "windows-3-2-3", windows: &[3, 2, 3], entries: 5, retries: 1, ..BASE },
+    Size { name: "two-leaders-window-3", windows: &[3, 3], entries: 6, retries: 2, ..BASE },
+    Size { name: "three-leaders-deletion", windows: &[2, 2, 2], entries: 2, graces: 1, ..BASE },
+    Size { name: "any-order-deletion", windows: &[2, 2], entries: 3, retries: 1, graces: 1, any_order: true, ..BASE },
+    Size { name: "reader-deletion", windows: &[2, 2], entries: 2, retries: 1, graces: 1, reader: true, ..BASE },
+    Size { name: "two-graces", windows: &[2, 2], entries: 2, graces: 2, ..BASE },
+    Size { name: "two-journals-retries", windows: &[2, 3, 2], entries: 1, retries: 1, two_journals: true, ..BASE },
     Size {
         name: "everything",
         windows: &[3, 2, 3, 2],
@@ -182,15 +75,7 @@ pub const LARGE: &[Size] = &[
         any_order: true,
         ..BASE
     },
-    Size {
-        name: "shared-three",
-        windows: &[1, 1, 1],
-        entries: 3,
-        retries: 1,
-        graces: 1,
-        shared: true,
-        ..BASE
-    },
+    Size { name: "shared-three", windows: &[1, 1, 1], entries: 3, retries: 1, graces: 1, shared: true, ..BASE },
 ];
 
 impl Size {

@@ -9,9 +9,7 @@ use super::actor::{Actor, Ask, Role, author};
 use super::bucket::{Bucket, Object};
 use super::size::Size;
 use super::words::name;
-use crate::machine::{
-    Command, Date, Epochs, Event, Kind, Lead, Leader, PutOrder, PutOutcome, Rules, Seen,
-};
+use crate::machine::{Command, Date, Epochs, Event, Kind, Lead, Leader, PutOrder, PutOutcome, Rules, Seen};
 
 /// An attempt of a put: on its way to the bucket (it may stay there forever: lost), or its answer
 /// on the way back (likewise).
@@ -27,13 +25,7 @@ pub(super) struct Flight {
 impl Flight {
     fn sort_key(&self) -> (u8, u8, u64, bool, bool) {
         let exists = matches!(self.answer, Some(PutOutcome::Exists));
-        (
-            self.who,
-            self.journal,
-            self.order.number,
-            self.answer.is_some(),
-            exists,
-        )
+        (self.who, self.journal, self.order.number, self.answer.is_some(), exists)
     }
 }
 
@@ -82,12 +74,7 @@ pub(super) enum Action {
 /// What never changes within a search is left out.
 impl Hash for World {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u32(u32::from_le_bytes([
-            self.appends_left,
-            self.retries_left,
-            self.graces_left,
-            0,
-        ]));
+        state.write_u32(u32::from_le_bytes([self.appends_left, self.retries_left, self.graces_left, 0]));
         self.journals.iter().for_each(|journal| journal.hash(state));
         self.actors.iter().for_each(|actor| actor.hash(state));
         self.flights.hash(state);
@@ -96,22 +83,14 @@ impl Hash for World {
 
 impl World {
     pub(super) fn new(size: &Size, rules: Rules) -> Self {
-        let epochs = if size.shared {
-            Epochs::Unfenced
-        } else {
-            Epochs::Consecutive
-        };
+        let epochs = if size.shared { Epochs::Unfenced } else { Epochs::Consecutive };
         let mut journals = vec![Bucket::new(epochs)];
         if size.two_journals {
             journals.push(Bucket::new(Epochs::Claimed));
         }
         let mut actors = Vec::new();
         for (who, window) in (0u8..).zip(size.windows) {
-            actors.push(if size.shared {
-                Actor::shared(who, rules)
-            } else {
-                Actor::writer(*window)
-            });
+            actors.push(if size.shared { Actor::shared(who, rules) } else { Actor::writer(*window) });
         }
         if size.reader {
             actors.push(Actor::reader(epochs, rules));
@@ -137,21 +116,13 @@ impl World {
             self.actions_of(who, actor, out);
         }
         for (at, flight) in (0u8..).zip(&self.flights) {
-            out.push(if flight.answer.is_some() {
-                Action::Answer(at)
-            } else {
-                Action::Land(at)
-            });
+            out.push(if flight.answer.is_some() { Action::Answer(at) } else { Action::Land(at) });
         }
         if self.graces_left > 0 && self.journals[0].has_fresh_trim() {
             out.push(Action::Grace);
         }
         if self.any_order {
-            out.extend(
-                self.journals[0]
-                    .garbage()
-                    .map(|number| Action::Delete(Some(number))),
-            );
+            out.extend(self.journals[0].garbage().map(|number| Action::Delete(Some(number))));
         } else if self.journals[0].garbage().next().is_some() {
             out.push(Action::Delete(None));
         }
@@ -163,10 +134,7 @@ impl World {
             // Writers with the same window are the same: they begin in order.
             Role::Idle => {
                 let before = &self.actors[..usize::from(who)];
-                if !before
-                    .iter()
-                    .any(|other| other.role == Role::Idle && other.window == actor.window)
-                {
+                if !before.iter().any(|other| other.role == Role::Idle && other.window == actor.window) {
                     out.push(Action::Start(who));
                 }
             }
@@ -187,8 +155,7 @@ impl World {
                 if self.appends_left > 0 {
                     out.push(Action::Append(who));
                 }
-                if self.graces_left > 0 && self.journals[0].may_trim(Epoch::NONE, shared.position())
-                {
+                if self.graces_left > 0 && self.journals[0].may_trim(Epoch::NONE, shared.position()) {
                     out.push(Action::Compact(who));
                 }
             }
@@ -196,11 +163,7 @@ impl World {
         }
         if self.retries_left > 0 {
             let mut last = None;
-            for flight in self
-                .flights
-                .iter()
-                .filter(|flight| flight.who == who && flight.journal == actor.journal)
-            {
+            for flight in self.flights.iter().filter(|flight| flight.who == who && flight.journal == actor.journal) {
                 let number = flight.order.number;
                 if last != Some(number) && actor.is_putting(number) {
                     out.push(Action::GiveUp(who, number));
@@ -224,14 +187,10 @@ impl World {
                 actor.asks.retain(|other| *other != ask);
                 let bucket = &self.journals[usize::from(actor.journal)];
                 let event = match ask {
-                    Ask::Trim => Event::Trim {
-                        point: bucket.trim(),
-                        date: self.now,
-                    },
-                    Ask::Header(number) => Event::Header {
-                        number,
-                        seen: bucket.object(number).map(|object| object.seen),
-                    },
+                    Ask::Trim => Event::Trim { point: bucket.trim(), date: self.now },
+                    Ask::Header(number) => {
+                        Event::Header { number, seen: bucket.object(number).map(|object| object.seen) }
+                    }
                 };
                 self.tell(who, &event)
             }
@@ -239,25 +198,13 @@ impl World {
             Action::Answer(at) => {
                 let flight = self.flights.remove(usize::from(at));
                 match flight.answer {
-                    Some(outcome) => self.tell(
-                        flight.who,
-                        &Event::Put {
-                            number: flight.order.number,
-                            outcome,
-                        },
-                    ),
+                    Some(outcome) => self.tell(flight.who, &Event::Put { number: flight.order.number, outcome }),
                     None => Ok(()),
                 }
             }
             Action::GiveUp(who, number) => {
                 self.retries_left -= 1;
-                self.tell(
-                    who,
-                    &Event::Put {
-                        number,
-                        outcome: PutOutcome::Unknown,
-                    },
-                )
+                self.tell(who, &Event::Put { number, outcome: PutOutcome::Unknown })
             }
             Action::Resend(who, number) => {
                 self.retries_left -= 1;
@@ -288,8 +235,7 @@ impl World {
             }
             Action::Delete(None) => {
                 let all: Vec<u64> = self.journals[0].garbage().collect();
-                all.into_iter()
-                    .for_each(|number| self.journals[0].delete(number));
+                all.into_iter().for_each(|number| self.journals[0].delete(number));
                 Ok(())
             }
         }
@@ -305,22 +251,13 @@ impl World {
             incarnation: author(flight.who).incarnation,
             put_id: order.put_id,
         };
-        let object = Object {
-            seen,
-            wal_epoch: flight.wal_epoch,
-        };
+        let object = Object { seen, wal_epoch: flight.wal_epoch };
         let bucket = &mut self.journals[usize::from(flight.journal)];
         let created = bucket.create(order.number, object, self.rules)?;
         if flight.journal == 1 && !bucket.owners_in_order() {
-            return Err(
-                "the manifest's owner is not the highest epoch of the write-ahead journal".into(),
-            );
+            return Err("the manifest's owner is not the highest epoch of the write-ahead journal".into());
         }
-        let outcome = if created {
-            PutOutcome::Created { date: self.now }
-        } else {
-            PutOutcome::Exists
-        };
+        let outcome = if created { PutOutcome::Created { date: self.now } } else { PutOutcome::Exists };
         self.flights[at].answer = Some(outcome);
         Ok(())
     }
@@ -328,11 +265,7 @@ impl World {
     fn tell(&mut self, who: u8, event: &Event) -> Result<(), String> {
         let mut out = Vec::new();
         let actor = &mut self.actors[usize::from(who)];
-        let prefix = if let Role::Leader(leader) = &actor.role {
-            Some(leader.point().number)
-        } else {
-            None
-        };
+        let prefix = if let Role::Leader(leader) = &actor.role { Some(leader.point().number) } else { None };
         actor.handle(self.now, event, &mut out);
         let mut expected = prefix;
         for command in &out {
@@ -364,10 +297,7 @@ impl World {
                 Command::Entry { number, .. } if bucket.is_true(*number) => {}
                 Command::Entry { number, .. } => {
                     if !matches!(actor.role, Role::Candidate(_)) {
-                        return Err(format!(
-                            "{} serves @{number}, which no replay holds",
-                            name(who)
-                        ));
+                        return Err(format!("{} serves @{number}, which no replay holds", name(who)));
                     }
                     actor.misled = true;
                 }
@@ -386,17 +316,9 @@ impl World {
     fn check_ack(&self, who: u8, number: u64) -> Result<(), String> {
         let bucket = &self.journals[usize::from(self.actors[usize::from(who)].journal)];
         let kept = bucket.link(number).is_some_and(|link| {
-            link.object.seen.kind == Kind::Data
-                && link.object.seen.incarnation == author(who).incarnation
+            link.object.seen.kind == Kind::Data && link.object.seen.incarnation == author(who).incarnation
         });
-        if kept {
-            Ok(())
-        } else {
-            Err(format!(
-                "{} acks @{number}, which is in no replay",
-                name(who)
-            ))
-        }
+        if kept { Ok(()) } else { Err(format!("{} acks @{number}, which is in no replay", name(who))) }
     }
 
     fn take_lead(&mut self, who: u8, lead: &Lead) -> Result<(), String> {
@@ -417,10 +339,7 @@ impl World {
             ));
         }
         if actor.misled {
-            return Err(format!(
-                "{} leads, but walked over what no replay holds",
-                name(who)
-            ));
+            return Err(format!("{} leads, but walked over what no replay holds", name(who)));
         }
         let Role::Candidate(candidate) = &actor.role else {
             return Ok(());

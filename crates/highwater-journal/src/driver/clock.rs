@@ -21,10 +21,7 @@ pub(crate) struct BucketClock {
 
 impl BucketClock {
     pub(crate) const fn new(env: Env) -> Self {
-        Self {
-            env,
-            last: Mutex::new(None),
-        }
+        Self { env, last: Mutex::new(None) }
     }
 
     /// The bucket's date now, if it was ever seen.
@@ -38,8 +35,7 @@ impl BucketClock {
         let at = self.env.now();
         let took = at.since(sent);
         let mut last = self.last.lock();
-        let ahead = last
-            .is_none_or(|(known, seen)| advanced(date.0, took) > advanced(known, at.since(seen)));
+        let ahead = last.is_none_or(|(known, seen)| advanced(date.0, took) > advanced(known, at.since(seen)));
         if ahead {
             *last = Some((date.0, sent));
         }

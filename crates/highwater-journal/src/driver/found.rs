@@ -121,31 +121,17 @@ impl Found {
     /// From a read of the front of the object `name`, which should be `number`.
     pub(crate) fn decode(number: u64, name: String, read: Read) -> Result<Self, Corruption> {
         let unreadable = |detail: String| Corruption::Unreadable { number, detail };
-        let ReadEntry {
-            header,
-            checksum,
-            payload_at,
-        } = EntryHeader::decode(&read.bytes).map_err(|error| unreadable(error.to_string()))?;
+        let ReadEntry { header, checksum, payload_at } =
+            EntryHeader::decode(&read.bytes).map_err(|error| unreadable(error.to_string()))?;
         if header.number != number {
-            return Err(unreadable(format!(
-                "its header says number {}",
-                header.number
-            )));
+            return Err(unreadable(format!("its header says number {}", header.number)));
         }
         let whole = payload_at.checked_add(header.payload_len);
         if whole != Some(read.size) {
-            return Err(unreadable(format!(
-                "{} bytes, but its header promises {whole:?}",
-                read.size
-            )));
+            return Err(unreadable(format!("{} bytes, but its header promises {whole:?}", read.size)));
         }
-        let payload = (read.bytes.len() as u64 == read.size).then(|| {
-            read.bytes.slice(
-                usize::try_from(payload_at)
-                    .unwrap_or(usize::MAX)
-                    .min(read.bytes.len())..,
-            )
-        });
+        let payload = (read.bytes.len() as u64 == read.size)
+            .then(|| read.bytes.slice(usize::try_from(payload_at).unwrap_or(usize::MAX).min(read.bytes.len())..));
         Ok(Self {
             header,
             checksum,
@@ -165,10 +151,7 @@ impl Found {
             EntryKind::Fence => Kind::Fence,
             EntryKind::Snapshot => {
                 let number = self.header.number;
-                return Err(Corruption::Unreadable {
-                    number,
-                    detail: "a snapshot stands on the chain".into(),
-                });
+                return Err(Corruption::Unreadable { number, detail: "a snapshot stands on the chain".into() });
             }
         };
         Ok(Seen {
@@ -210,10 +193,9 @@ impl Found {
 pub(crate) fn absent(number: u64, error: StoreError) -> Result<Option<Found>, LookError> {
     match error.kind {
         StoreErrorKind::NotFound => Ok(None),
-        StoreErrorKind::OutOfRange => Err(LookError::Corrupt(Corruption::Unreadable {
-            number,
-            detail: "the object is empty".into(),
-        })),
+        StoreErrorKind::OutOfRange => {
+            Err(LookError::Corrupt(Corruption::Unreadable { number, detail: "the object is empty".into() }))
+        }
         _ => Err(LookError::Store(error)),
     }
 }

@@ -33,18 +33,11 @@ pub(crate) struct Headers {
 impl Headers {
     /// Forgets everything; with `list`, reads ahead what a LIST shows from `number` on.
     pub(crate) fn restart(&mut self, number: u64, list: bool) {
-        *self = Self {
-            next_page: list.then_some(number),
-            ..Self::default()
-        };
+        *self = Self { next_page: list.then_some(number), ..Self::default() };
     }
 
     /// The header at `number` if something stands there. Kept until the next call.
-    pub(crate) async fn get(
-        &mut self,
-        journal: &Journal,
-        number: u64,
-    ) -> Result<Option<&Found>, LookError> {
+    pub(crate) async fn get(&mut self, journal: &Journal, number: u64) -> Result<Option<&Found>, LookError> {
         self.last = self.next(journal, number).await?;
         Ok(self.last.as_ref())
     }
@@ -59,9 +52,7 @@ impl Headers {
         if let Some(found) = self.ready.remove(&number) {
             return Ok(Some(found));
         }
-        self.turn_page(journal, number)
-            .await
-            .map_err(LookError::Store)?;
+        self.turn_page(journal, number).await.map_err(LookError::Store)?;
         if self.listed.front() != Some(&number) {
             return journal.look(number).await;
         }
@@ -97,17 +88,9 @@ impl Headers {
             let sent = journal.shared.env.now();
             let prefix = format!("{}/", journal.shared.options.prefix);
             let after = from.checked_sub(1).map(|before| journal.name(before));
-            let page = journal
-                .shared
-                .store
-                .list(&prefix, after.as_deref(), PAGE)
-                .await?;
+            let page = journal.shared.store.list(&prefix, after.as_deref(), PAGE).await?;
             journal.shared.clock.observe(page.date, sent);
-            self.listed.extend(
-                page.objects
-                    .iter()
-                    .filter_map(|object| number_of(&prefix, &object.name)),
-            );
+            self.listed.extend(page.objects.iter().filter_map(|object| number_of(&prefix, &object.name)));
             self.next_page = match self.listed.back() {
                 Some(last) if page.more => last.checked_add(1),
                 _ => None,
@@ -119,8 +102,7 @@ impl Headers {
 /// The number that a name under `prefix` (with its slash) has.
 pub(crate) fn number_of(prefix: &str, name: &str) -> Option<u64> {
     let digits = name.strip_prefix(prefix)?;
-    (digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit()))
-        .then(|| digits.parse().ok())?
+    (digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
 impl Journal {
@@ -129,23 +111,12 @@ impl Journal {
         self.look_at(number, self.name(number)).await
     }
 
-    pub(crate) async fn look_at(
-        &self,
-        number: u64,
-        name: String,
-    ) -> Result<Option<Found>, LookError> {
+    pub(crate) async fn look_at(&self, number: u64, name: String) -> Result<Option<Found>, LookError> {
         let sent = self.shared.env.now();
-        match self
-            .shared
-            .store
-            .read(&name, ReadRange::Bounded(0..self.shared.probe_len), None)
-            .await
-        {
+        match self.shared.store.read(&name, ReadRange::Bounded(0..self.shared.probe_len), None).await {
             Ok(read) => {
                 self.shared.clock.observe(read.date, sent);
-                Found::decode(number, name, read)
-                    .map(Some)
-                    .map_err(LookError::Corrupt)
+                Found::decode(number, name, read).map(Some).map_err(LookError::Corrupt)
             }
             Err(error) => absent(number, error),
         }

@@ -84,22 +84,9 @@ impl Journal {
     /// A journal whose fences name consecutive epochs (a shard's write-ahead journal). Nothing is
     /// read or written yet. `incarnation` must be new at each start of the process.
     #[must_use]
-    pub fn new(
-        env: Env,
-        store: Arc<dyn Store>,
-        incarnation: Incarnation,
-        options: JournalOptions,
-    ) -> Self {
+    pub fn new(env: Env, store: Arc<dyn Store>, incarnation: Incarnation, options: JournalOptions) -> Self {
         let clock = Arc::new(BucketClock::new(env.clone()));
-        Self::with(
-            env,
-            store,
-            incarnation,
-            options,
-            clock,
-            Epochs::Consecutive,
-            PROBE_LEN,
-        )
+        Self::with(env, store, incarnation, options, clock, Epochs::Consecutive, PROBE_LEN)
     }
 
     pub(crate) fn with(
@@ -112,17 +99,7 @@ impl Journal {
         probe_len: u64,
     ) -> Self {
         options.window = options.window.clamp(1, crate::machine::MAX_WINDOW);
-        Self {
-            shared: Arc::new(Inner {
-                env,
-                store,
-                incarnation,
-                options,
-                clock,
-                epochs,
-                probe_len,
-            }),
-        }
+        Self { shared: Arc::new(Inner { env, store, incarnation, options, clock, epochs, probe_len }) }
     }
 
     /// The name of a number.
@@ -149,11 +126,7 @@ impl Journal {
     ///
     /// # Errors
     /// Those of [`Store::read`]; `Invalid` for a range beyond the payload.
-    pub async fn read_payload(
-        &self,
-        entry: &EntryRef,
-        range: Range<u64>,
-    ) -> Result<Bytes, StoreError> {
+    pub async fn read_payload(&self, entry: &EntryRef, range: Range<u64>) -> Result<Bytes, StoreError> {
         if range.start > range.end || range.end > entry.payload_len {
             return Err(StoreError::new(
                 StoreErrorKind::Invalid,
@@ -164,22 +137,14 @@ impl Journal {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        let within =
-            ReadRange::Bounded(entry.payload_at + range.start..entry.payload_at + range.end);
+        let within = ReadRange::Bounded(entry.payload_at + range.start..entry.payload_at + range.end);
         let wanted = range.end - range.start;
-        let read = self
-            .shared
-            .store
-            .read(&entry.name, within, Some(&entry.etag))
-            .await?;
+        let read = self.shared.store.read(&entry.name, within, Some(&entry.etag)).await?;
         if read.bytes.len() as u64 != wanted {
             return Err(StoreError::new(
                 StoreErrorKind::Unavailable,
                 &entry.name,
-                format!(
-                    "{} bytes came where {wanted} were asked for",
-                    read.bytes.len()
-                ),
+                format!("{} bytes came where {wanted} were asked for", read.bytes.len()),
             ));
         }
         Ok(read.bytes)
@@ -191,10 +156,7 @@ impl Journal {
     /// [`WalkError::Store`] (`TooLarge` over `limit` bytes) or [`WalkError::Corrupt`].
     pub async fn read_all(&self, entry: &EntryRef, limit: u64) -> Result<Bytes, WalkError> {
         if entry.payload_len > limit {
-            let detail = format!(
-                "a payload of {} bytes, at most {limit} are taken",
-                entry.payload_len
-            );
+            let detail = format!("a payload of {} bytes, at most {limit} are taken", entry.payload_len);
             return Err(StoreError::new(StoreErrorKind::TooLarge, &entry.name, detail).into());
         }
         let bytes = self.read_payload(entry, 0..entry.payload_len).await?;
@@ -214,23 +176,15 @@ impl Journal {
 
     /// An author with put ids that nobody had.
     pub(crate) fn author(&self) -> Author {
-        Author {
-            incarnation: self.shared.incarnation,
-            first_put: self.shared.env.random.next_u64(),
-        }
+        Author { incarnation: self.shared.incarnation, first_put: self.shared.env.random.next_u64() }
     }
 }
 
-pub(crate) fn check_payload(
-    number: u64,
-    want: Option<u32>,
-    bytes: &Bytes,
-) -> Result<(), Corruption> {
+pub(crate) fn check_payload(number: u64, want: Option<u32>, bytes: &Bytes) -> Result<(), Corruption> {
     match want {
-        Some(want) if payload_crc([bytes]) != want => Err(Corruption::Unreadable {
-            number,
-            detail: "the payload does not match its checksum".into(),
-        }),
+        Some(want) if payload_crc([bytes]) != want => {
+            Err(Corruption::Unreadable { number, detail: "the payload does not match its checksum".into() })
+        }
         _ => Ok(()),
     }
 }

@@ -26,37 +26,21 @@ impl Journal {
     ///
     /// # Errors
     /// The store's; what was deleted stays deleted.
-    pub async fn sweep(
-        &self,
-        point: TrimPoint,
-        left_at: BucketTime,
-        limit: usize,
-    ) -> Result<Swept, StoreError> {
+    pub async fn sweep(&self, point: TrimPoint, left_at: BucketTime, limit: usize) -> Result<Swept, StoreError> {
         let limit = limit.clamp(1, 1000);
         let prefix = format!("{}/", self.shared.options.prefix);
         let sent = self.shared.env.now();
         let page = self.shared.store.list(&prefix, None, limit).await?;
         self.shared.clock.observe(page.date, sent);
-        let below =
-            |name: &str| number_of(&prefix, name).is_some_and(|number| number < point.number);
-        let names: Vec<&str> = page
-            .objects
-            .iter()
-            .map(|object| object.name.as_str())
-            .take_while(|name| below(name))
-            .collect();
+        let below = |name: &str| number_of(&prefix, name).is_some_and(|number| number < point.number);
+        let names: Vec<&str> =
+            page.objects.iter().map(|object| object.name.as_str()).take_while(|name| below(name)).collect();
         if !self.grace_has_passed(left_at, page.date) {
-            return Ok(Swept {
-                deleted: 0,
-                more: !names.is_empty(),
-            });
+            return Ok(Swept { deleted: 0, more: !names.is_empty() });
         }
         let more = page.more && names.len() == page.objects.len();
         self.delete_all(&names).await?;
-        Ok(Swept {
-            deleted: names.len(),
-            more,
-        })
+        Ok(Swept { deleted: names.len(), more })
     }
 
     /// Whether what was left behind at `left_at` may be deleted at `now`.
@@ -67,10 +51,7 @@ impl Journal {
 
     pub(crate) async fn delete_all(&self, names: &[&str]) -> Result<(), StoreError> {
         for group in names.chunks(AT_ONCE) {
-            let deletes: Vec<_> = group
-                .iter()
-                .map(|name| self.shared.store.delete(name))
-                .collect();
+            let deletes: Vec<_> = group.iter().map(|name| self.shared.store.delete(name)).collect();
             futures::future::try_join_all(deletes).await?;
         }
         Ok(())

@@ -16,8 +16,7 @@ use super::trims::TrimSource;
 use super::writer::Writer;
 use crate::error::TakeOverError;
 use crate::machine::{
-    Author, Candidate, Claim, Command, Corruption, Event, Kind, Lead, PutOrder, PutOutcome, Rules,
-    TrimPoint,
+    Author, Candidate, Claim, Command, Corruption, Event, Kind, Lead, PutOrder, PutOutcome, Rules, TrimPoint,
 };
 
 /// A won leadership.
@@ -65,20 +64,11 @@ impl Journal {
         attributes: Bytes,
     ) -> Result<TakenOver, TakeOverError> {
         if attributes.len() > ATTRIBUTES_LIMIT {
-            let detail = format!(
-                "{} bytes of fence attributes, at most {ATTRIBUTES_LIMIT}",
-                attributes.len()
-            );
+            let detail = format!("{} bytes of fence attributes, at most {ATTRIBUTES_LIMIT}", attributes.len());
             return Err(TakeOverError::TooLarge(detail));
         }
         let author = self.author();
-        let candidate = Candidate::new(
-            author,
-            claim,
-            self.options().window,
-            self.proof_ms(),
-            Rules::ALL,
-        );
+        let candidate = Candidate::new(author, claim, self.options().window, self.proof_ms(), Rules::ALL);
         let headers = Headers::default();
         let run = Run {
             journal: self,
@@ -133,9 +123,7 @@ impl Run<'_> {
                     // looks at the lease first.
                     Command::Lost { by } => return Err(TakeOverError::Lost { by }),
                     Command::StepDown { by } => {
-                        return Err(TakeOverError::Lost {
-                            by: by.unwrap_or_default(),
-                        });
+                        return Err(TakeOverError::Lost { by: by.unwrap_or_default() });
                     }
                     Command::Trimmed { point } => {
                         return Err(TakeOverError::Lost { by: point.epoch });
@@ -146,12 +134,9 @@ impl Run<'_> {
             }
             // The candidate always waits for exactly one thing.
             let Some(event) = event else {
-                return Err(TakeOverError::Lost {
-                    by: self.from.epoch,
-                });
+                return Err(TakeOverError::Lost { by: self.from.epoch });
             };
-            self.candidate
-                .handle(self.journal.now(), &event, &mut commands);
+            self.candidate.handle(self.journal.now(), &event, &mut commands);
         }
     }
 
@@ -159,10 +144,7 @@ impl Run<'_> {
         let inner = &self.journal.shared;
         let sent = inner.env.now();
         let (point, date) = self.trims.newest().await?;
-        Ok(Event::Trim {
-            point,
-            date: inner.clock.observe(date, sent),
-        })
+        Ok(Event::Trim { point, date: inner.clock.observe(date, sent) })
     }
 
     async fn read_header(&mut self, number: u64) -> Result<Event, TakeOverError> {
@@ -187,40 +169,25 @@ impl Run<'_> {
         self.first_sent = Some((number, first));
         let left = inner.options.put_deadline.saturating_sub(sent.since(first));
         let name = self.journal.name(number);
-        let answer = inner
-            .env
-            .timeout(left, inner.store.create(&name, body))
-            .await;
+        let answer = inner.env.timeout(left, inner.store.create(&name, body)).await;
         let failed = match answer {
             Ok(Ok(put)) => {
-                let outcome = PutOutcome::Created {
-                    date: inner.clock.observe(put.date, sent),
-                };
+                let outcome = PutOutcome::Created { date: inner.clock.observe(put.date, sent) };
                 return Ok(Event::Put { number, outcome });
             }
             Ok(Err(error)) if error.kind == StoreErrorKind::AlreadyExists => {
-                return Ok(Event::Put {
-                    number,
-                    outcome: PutOutcome::Exists,
-                });
+                return Ok(Event::Put { number, outcome: PutOutcome::Exists });
             }
             Ok(Err(error)) if !error.kind.is_transient() => return Err(error.into()),
             Ok(Err(error)) => error,
-            Err(_) => StoreError::new(
-                StoreErrorKind::Unknown,
-                name,
-                "no answer to the fence before the deadline",
-            ),
+            Err(_) => StoreError::new(StoreErrorKind::Unknown, name, "no answer to the fence before the deadline"),
         };
         if inner.env.now().since(first) >= inner.options.put_deadline {
             return Err(failed.into());
         }
         inner.env.sleep(pause(&inner.env, 2)).await;
         Ok(match failed.kind {
-            StoreErrorKind::Unknown => Event::Put {
-                number,
-                outcome: PutOutcome::Unknown,
-            },
+            StoreErrorKind::Unknown => Event::Put { number, outcome: PutOutcome::Unknown },
             _ => Event::Resend { number },
         })
     }
@@ -237,9 +204,7 @@ impl Run<'_> {
             payload_crc: None,
             attributes: self.attributes.clone(),
         };
-        let (front, _) = header
-            .encode()
-            .map_err(|error| TakeOverError::TooLarge(error.to_string()))?;
+        let (front, _) = header.encode().map_err(|error| TakeOverError::TooLarge(error.to_string()))?;
         Ok(Body::from(front))
     }
 
@@ -261,16 +226,8 @@ impl Run<'_> {
             incarnation: self.author.incarnation,
             attributes: self.attributes.clone(),
         };
-        let before = self
-            .fences
-            .last()
-            .filter(|fence| fence.epoch == lead.ended.epoch)
-            .cloned();
-        let ended = Ended {
-            epoch: lead.ended.epoch,
-            window: lead.ended.window,
-            fence: before,
-        };
+        let before = self.fences.last().filter(|fence| fence.epoch == lead.ended.epoch).cloned();
+        let ended = Ended { epoch: lead.ended.epoch, window: lead.ended.window, fence: before };
         tracing::info!(
             journal = %self.journal.options().prefix,
             epoch = %lead.start.epoch,
@@ -278,21 +235,8 @@ impl Run<'_> {
             entries = self.chain.len(),
             "journal taken over"
         );
-        let writer = Writer::lead(
-            self.journal.clone(),
-            self.trims,
-            &self.candidate,
-            lead,
-            self.author,
-        );
-        TakenOver {
-            writer,
-            from: self.from,
-            chain: self.chain,
-            fences: self.fences,
-            fence,
-            ended,
-        }
+        let writer = Writer::lead(self.journal.clone(), self.trims, &self.candidate, lead, self.author);
+        TakenOver { writer, from: self.from, chain: self.chain, fences: self.fences, fence, ended }
     }
 
     fn halt(&self, corruption: Corruption) -> TakeOverError {

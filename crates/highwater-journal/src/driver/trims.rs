@@ -28,20 +28,14 @@ pub struct Genesis {
 impl Genesis {
     /// For the journal under `prefix`.
     pub fn new(store: Arc<dyn Store>, prefix: impl Into<String>) -> Self {
-        Self {
-            store,
-            prefix: prefix.into(),
-        }
+        Self { store, prefix: prefix.into() }
     }
 }
 
 #[async_trait]
 impl TrimSource for Genesis {
     async fn newest(&self) -> Result<(TrimPoint, BucketTime), StoreError> {
-        let page = self
-            .store
-            .list(&format!("{}/", self.prefix), None, 1)
-            .await?;
+        let page = self.store.list(&format!("{}/", self.prefix), None, 1).await?;
         Ok((TrimPoint::GENESIS, page.date))
     }
 }

@@ -54,14 +54,7 @@ impl Journal {
     #[must_use]
     pub fn tail(&self, trims: Arc<dyn TrimSource>, from: TrimPoint) -> Tail {
         let reader = Reader::new(from, self.shared.epochs, self.proof_ms(), Rules::ALL);
-        Tail {
-            journal: self.clone(),
-            trims,
-            reader,
-            headers: Headers::default(),
-            found: Vec::new(),
-            list: false,
-        }
+        Tail { journal: self.clone(), trims, reader, headers: Headers::default(), found: Vec::new(), list: false }
     }
 
     /// Walks to the present end, from `from` or else from the trim point. Beside the trim point one
@@ -69,11 +62,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`WalkError`]; nothing is changed.
-    pub async fn walk(
-        &self,
-        trims: Arc<dyn TrimSource>,
-        from: Option<TrimPoint>,
-    ) -> Result<Walk, WalkError> {
+    pub async fn walk(&self, trims: Arc<dyn TrimSource>, from: Option<TrimPoint>) -> Result<Walk, WalkError> {
         let sent = self.shared.env.now();
         let (point, date) = trims.newest().await?;
         let proof = self.shared.clock.observe(date, sent);
@@ -86,13 +75,7 @@ impl Journal {
         let mut tail = self.tail(trims, from).listing();
         tail.prove(BucketTime(proof));
         let Advanced { entries, fences } = tail.advance().await?;
-        Ok(Walk {
-            from,
-            entries,
-            fences,
-            end: tail.position(),
-            date: BucketTime(proof),
-        })
+        Ok(Walk { from, entries, fences, end: tail.position(), date: BucketTime(proof) })
     }
 }
 
@@ -106,11 +89,7 @@ impl Tail {
 
     /// A proof learnt elsewhere: a date at which the position had not been trimmed.
     pub(crate) fn prove(&mut self, date: BucketTime) {
-        self.reader.handle(
-            self.journal.now(),
-            &Event::Prove { date: date.0 },
-            &mut Vec::new(),
-        );
+        self.reader.handle(self.journal.now(), &Event::Prove { date: date.0 }, &mut Vec::new());
     }
 
     /// The next number to be read, with the epoch and window in force before it.
@@ -137,11 +116,9 @@ impl Tail {
     }
 
     pub(crate) async fn advance_found(&mut self) -> Result<Vec<Found>, WalkError> {
-        self.headers
-            .restart(self.position().number, std::mem::take(&mut self.list));
+        self.headers.restart(self.position().number, std::mem::take(&mut self.list));
         let mut commands = Vec::new();
-        self.reader
-            .handle(self.journal.now(), &Event::Poll, &mut commands);
+        self.reader.handle(self.journal.now(), &Event::Poll, &mut commands);
         loop {
             let mut event = None;
             for command in std::mem::take(&mut commands) {
@@ -171,12 +148,9 @@ impl Tail {
             }
             // After Trimmed or Halt the machine says nothing more: the position is what it was.
             let Some(event) = event else {
-                return Err(WalkError::Trimmed {
-                    point: self.position(),
-                });
+                return Err(WalkError::Trimmed { point: self.position() });
             };
-            self.reader
-                .handle(self.journal.now(), &event, &mut commands);
+            self.reader.handle(self.journal.now(), &event, &mut commands);
         }
     }
 }

@@ -100,32 +100,22 @@ impl Candidate {
             (Event::Header { number, seen }, State::Reading) if *number == self.at.number => {
                 self.on_header(now, seen.as_ref(), out);
             }
-            (Event::Header { number, seen }, State::Jumping)
-                if *number == self.at.number.saturating_add(1) =>
-            {
+            (Event::Header { number, seen }, State::Jumping) if *number == self.at.number.saturating_add(1) => {
                 self.on_jump(now, seen.as_ref(), out);
             }
-            (Event::Header { number, seen }, State::Looking { exists })
-                if *number == self.at.number =>
-            {
+            (Event::Header { number, seen }, State::Looking { exists }) if *number == self.at.number => {
                 self.on_look(now, seen.as_ref(), exists, out);
             }
             (Event::Put { number, outcome }, State::Fencing) if *number == self.at.number => {
                 self.on_put(now, *outcome, out);
             }
             // Another attempt's answer overtakes the look: only good news is news.
-            (
-                Event::Put {
-                    number,
-                    outcome: outcome @ PutOutcome::Created { .. },
-                },
-                State::Looking { .. },
-            ) if *number == self.at.number => {
+            (Event::Put { number, outcome: outcome @ PutOutcome::Created { .. } }, State::Looking { .. })
+                if *number == self.at.number =>
+            {
                 self.on_put(now, *outcome, out);
             }
-            (Event::Resend { number }, State::Fencing) if *number == self.at.number => {
-                self.fence(now, out)
-            }
+            (Event::Resend { number }, State::Fencing) if *number == self.at.number => self.fence(now, out),
             _ => {}
         }
     }
@@ -164,10 +154,7 @@ impl Candidate {
             Ok(next) => {
                 self.own_fence = (own && seen.kind == Kind::Fence).then_some(self.at);
                 self.at = next;
-                out.push(Command::Entry {
-                    number,
-                    kind: seen.kind,
-                });
+                out.push(Command::Entry { number, kind: seen.kind });
                 self.look_here(now, out);
             }
             Err(corruption) => {
@@ -184,17 +171,11 @@ impl Candidate {
         }
         if let Some(seen) = seen {
             self.own_fence = None;
-            self.at = TrimPoint {
-                number: self.at.number.saturating_add(2),
-                epoch: seen.epoch,
-                window: seen.window,
-            };
+            self.at = TrimPoint { number: self.at.number.saturating_add(2), epoch: seen.epoch, window: seen.window };
             self.look_here(now, out);
         } else {
             self.state = State::Reading;
-            out.push(Command::ReadHeader {
-                number: self.at.number,
-            });
+            out.push(Command::ReadHeader { number: self.at.number });
         }
     }
 
@@ -241,14 +222,10 @@ impl Candidate {
         }
         if self.rules.hold(Rule::WalkedEnd) {
             self.state = State::Reading;
-            out.push(Command::ReadHeader {
-                number: self.at.number,
-            });
+            out.push(Command::ReadHeader { number: self.at.number });
         } else {
             self.state = State::Jumping;
-            out.push(Command::ReadHeader {
-                number: self.at.number.saturating_add(1),
-            });
+            out.push(Command::ReadHeader { number: self.at.number.saturating_add(1) });
         }
     }
 
@@ -257,9 +234,7 @@ impl Candidate {
             return self.prove(out);
         }
         self.state = State::Looking { exists };
-        out.push(Command::ReadHeader {
-            number: self.at.number,
-        });
+        out.push(Command::ReadHeader { number: self.at.number });
     }
 
     fn fence(&mut self, now: Date, out: &mut Vec<Command>) {
@@ -295,11 +270,7 @@ impl Candidate {
 
     fn lead(&mut self, ended: TrimPoint, start: TrimPoint, out: &mut Vec<Command>) {
         self.state = State::Done;
-        out.push(Command::Lead(Lead {
-            number: ended.number,
-            ended,
-            start,
-        }));
+        out.push(Command::Lead(Lead { number: ended.number, ended, start }));
     }
 
     fn step_down(&mut self, by: Epoch, out: &mut Vec<Command>) {

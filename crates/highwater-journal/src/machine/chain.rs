@@ -90,9 +90,7 @@ pub enum Corruption {
         window: u32,
     },
     /// A number that we write in our own epoch holds data of somebody else.
-    #[error(
-        "number {number} holds an entry of epoch {found} that this writer of epoch {epoch} did not write"
-    )]
+    #[error("number {number} holds an entry of epoch {found} that this writer of epoch {epoch} did not write")]
     Stranger {
         /// Where.
         number: u64,
@@ -113,37 +111,18 @@ pub enum Corruption {
 
 impl TrimPoint {
     /// The start of an empty journal: the first fence stands at 0 and goes on at 1.
-    pub const GENESIS: Self = Self {
-        number: 0,
-        epoch: Epoch::NONE,
-        window: 1,
-    };
+    pub const GENESIS: Self = Self { number: 0, epoch: Epoch::NONE, window: 1 };
 
     /// The position behind what stands at this one.
-    pub(crate) fn step(
-        self,
-        seen: &Seen,
-        epochs: Epochs,
-        rules: Rules,
-    ) -> Result<Self, Corruption> {
+    pub(crate) fn step(self, seen: &Seen, epochs: Epochs, rules: Rules) -> Result<Self, Corruption> {
         let number = self.number;
-        let overflow = Corruption::Window {
-            number,
-            window: seen.window,
-        };
+        let overflow = Corruption::Window { number, window: seen.window };
         match seen.kind {
             Kind::Data => {
                 if seen.epoch != self.epoch {
-                    return Err(Corruption::DataEpoch {
-                        number,
-                        found: seen.epoch,
-                        expected: self.epoch,
-                    });
+                    return Err(Corruption::DataEpoch { number, found: seen.epoch, expected: self.epoch });
                 }
-                Ok(Self {
-                    number: number.checked_add(1).ok_or(overflow)?,
-                    ..self
-                })
+                Ok(Self { number: number.checked_add(1).ok_or(overflow)?, ..self })
             }
             Kind::Fence => {
                 let follows = match epochs {
@@ -152,26 +131,14 @@ impl TrimPoint {
                     Epochs::Unfenced => false,
                 };
                 if !follows {
-                    return Err(Corruption::FenceEpoch {
-                        number,
-                        found: seen.epoch,
-                        after: self.epoch,
-                    });
+                    return Err(Corruption::FenceEpoch { number, found: seen.epoch, after: self.epoch });
                 }
                 if seen.window == 0 || seen.window > MAX_WINDOW {
                     return Err(overflow);
                 }
-                let skipped = if rules.hold(Rule::WindowOfEndedEpoch) {
-                    self.window
-                } else {
-                    seen.window
-                };
+                let skipped = if rules.hold(Rule::WindowOfEndedEpoch) { self.window } else { seen.window };
                 let number = number.checked_add(u64::from(skipped)).ok_or(overflow)?;
-                Ok(Self {
-                    number,
-                    epoch: seen.epoch,
-                    window: seen.window,
-                })
+                Ok(Self { number, epoch: seen.epoch, window: seen.window })
             }
         }
     }

@@ -78,10 +78,7 @@ impl Leader {
     /// The first number not known to be committed, as a point on the chain.
     #[must_use]
     pub const fn point(&self) -> TrimPoint {
-        TrimPoint {
-            number: self.committed,
-            ..self.start
-        }
+        TrimPoint { number: self.committed, ..self.start }
     }
 
     /// The position behind our fence: the first number that could be ours.
@@ -174,19 +171,10 @@ impl Leader {
                     *slot = Slot::Landed(None);
                 }
                 self.commit(out);
-                self.end(
-                    Command::StepDown {
-                        by: Some(seen.epoch),
-                    },
-                    out,
-                );
+                self.end(Command::StepDown { by: Some(seen.epoch) }, out);
             }
             Some(seen) => {
-                let stranger = Corruption::Stranger {
-                    number,
-                    found: seen.epoch,
-                    epoch: self.start.epoch,
-                };
+                let stranger = Corruption::Stranger { number, found: seen.epoch, epoch: self.start.epoch };
                 self.end(Command::Halt(stranger), out);
             }
             // Something stood there and is gone: what we know of the trim point may be old.
@@ -220,9 +208,7 @@ impl Leader {
                 self.proof.learn(date);
             }
             self.slots.pop_front();
-            out.push(Command::Committed {
-                number: self.committed,
-            });
+            out.push(Command::Committed { number: self.committed });
             self.committed += 1;
         }
     }
@@ -247,9 +233,7 @@ impl Leader {
             return self.doubt(at, out);
         }
         self.slots[at] = Slot::Looking { exists };
-        out.push(Command::ReadHeader {
-            number: self.committed + at as u64,
-        });
+        out.push(Command::ReadHeader { number: self.committed + at as u64 });
     }
 
     /// Believes nothing of a slot until there is a new proof.
@@ -282,10 +266,7 @@ impl Leader {
 
     /// Whether the answer to a put at `number` would be listened to.
     pub(crate) fn awaits(&self, number: u64) -> bool {
-        matches!(
-            self.slot(number),
-            Some((_, Slot::Sent | Slot::Looking { .. } | Slot::Unsure))
-        )
+        matches!(self.slot(number), Some((_, Slot::Sent | Slot::Looking { .. } | Slot::Unsure)))
     }
 
     pub(crate) fn normalise(&mut self, now: Date) {

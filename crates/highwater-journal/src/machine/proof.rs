@@ -22,12 +22,7 @@ pub(crate) struct Proof {
 impl Proof {
     /// No proof yet; one is good for less than `good_for` milliseconds.
     pub(crate) const fn none(good_for: Date, rules: Rules, role: Rule) -> Self {
-        Self {
-            date: None,
-            good_for,
-            rules,
-            role,
-        }
+        Self { date: None, good_for, rules, role }
     }
 
     /// The same knowledge in another role.
@@ -41,8 +36,7 @@ impl Proof {
     }
 
     fn fresh(&self, now: Date) -> bool {
-        self.date
-            .is_some_and(|date| now.saturating_sub(date) < self.good_for)
+        self.date.is_some_and(|date| now.saturating_sub(date) < self.good_for)
     }
 
     /// Whether something may be sent, and the answer to a read believed.

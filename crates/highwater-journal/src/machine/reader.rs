@@ -33,13 +33,7 @@ impl Reader {
     #[must_use]
     pub fn new(from: TrimPoint, epochs: Epochs, proof_ms: Date, rules: Rules) -> Self {
         let proof = Proof::none(proof_ms, rules, Rule::ReaderProof);
-        Self {
-            rules,
-            epochs,
-            proof,
-            state: State::Idle,
-            at: from,
-        }
+        Self { rules, epochs, proof, state: State::Idle, at: from }
     }
 
     /// The next number to be read, with the epoch and window in force before it.
@@ -82,10 +76,7 @@ impl Reader {
         };
         match self.at.step(seen, self.epochs, self.rules) {
             Ok(next) => {
-                out.push(Command::Entry {
-                    number: self.at.number,
-                    kind: seen.kind,
-                });
+                out.push(Command::Entry { number: self.at.number, kind: seen.kind });
                 self.at = next;
                 self.look(now, out);
             }
@@ -101,9 +92,7 @@ impl Reader {
             return self.prove(out);
         }
         self.state = State::Reading;
-        out.push(Command::ReadHeader {
-            number: self.at.number,
-        });
+        out.push(Command::ReadHeader { number: self.at.number });
     }
 
     fn prove(&mut self, out: &mut Vec<Command>) {

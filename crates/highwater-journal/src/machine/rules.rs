@@ -60,9 +60,10 @@ impl Rule {
     /// The rule of a name or of its number in the table.
     #[must_use]
     pub fn named(text: &str) -> Option<Self> {
-        Self::EVERY.into_iter().enumerate().find_map(|(at, rule)| {
-            (rule.name() == text || (at + 1).to_string() == text).then_some(rule)
-        })
+        Self::EVERY
+            .into_iter()
+            .enumerate()
+            .find_map(|(at, rule)| (rule.name() == text || (at + 1).to_string() == text).then_some(rule))
     }
 }
 

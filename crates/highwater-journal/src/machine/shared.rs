@@ -46,15 +46,7 @@ impl Shared {
     #[must_use]
     pub fn new(from: TrimPoint, author: Author, proof_ms: Date, rules: Rules) -> Self {
         let proof = Proof::none(proof_ms, rules, Rule::LeaderProof);
-        Self {
-            rules,
-            author,
-            proof,
-            state: State::Idle,
-            at: from,
-            wanted: None,
-            attempts: 0,
-        }
+        Self { rules, author, proof, state: State::Idle, at: from, wanted: None, attempts: 0 }
     }
 
     /// The next number to be read or created.
@@ -97,26 +89,18 @@ impl Shared {
                     None => self.look(now, State::Reading, out),
                 }
             }
-            (Event::Header { number, seen }, State::Reading | State::Looking { .. })
-                if *number == self.at.number =>
-            {
+            (Event::Header { number, seen }, State::Reading | State::Looking { .. }) if *number == self.at.number => {
                 self.on_header(now, seen.as_ref(), out);
             }
             (Event::Put { number, outcome }, State::Putting) if *number == self.at.number => {
                 self.on_put(now, *outcome, out);
             }
-            (
-                Event::Put {
-                    number,
-                    outcome: outcome @ PutOutcome::Created { .. },
-                },
-                State::Looking { .. },
-            ) if *number == self.at.number => {
+            (Event::Put { number, outcome: outcome @ PutOutcome::Created { .. } }, State::Looking { .. })
+                if *number == self.at.number =>
+            {
                 self.on_put(now, *outcome, out);
             }
-            (Event::Resend { number }, State::Putting) if *number == self.at.number => {
-                self.put(now, out)
-            }
+            (Event::Resend { number }, State::Putting) if *number == self.at.number => self.put(now, out),
             _ => {}
         }
     }
@@ -158,10 +142,7 @@ impl Shared {
                     self.attempts += 1;
                     out.push(Command::Lost { by: seen.epoch });
                 }
-                out.push(Command::Entry {
-                    number: self.at.number,
-                    kind: seen.kind,
-                });
+                out.push(Command::Entry { number: self.at.number, kind: seen.kind });
                 self.at = next;
                 self.look(now, State::Reading, out);
             }
@@ -176,9 +157,7 @@ impl Shared {
         self.wanted = None;
         self.attempts += 1;
         self.state = State::Idle;
-        out.push(Command::Committed {
-            number: self.at.number,
-        });
+        out.push(Command::Committed { number: self.at.number });
         self.at.number += 1;
     }
 
@@ -202,9 +181,7 @@ impl Shared {
             return self.prove(out);
         }
         self.state = state;
-        out.push(Command::ReadHeader {
-            number: self.at.number,
-        });
+        out.push(Command::ReadHeader { number: self.at.number });
     }
 
     fn prove(&mut self, out: &mut Vec<Command>) {

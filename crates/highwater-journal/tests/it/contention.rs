@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use highwater_env::Env;
-use highwater_journal::{
-    Claim, EntryRef, Journal, JournalOptions, TakeOverError, TakenOver, TrimSource,
-};
+use highwater_journal::{Claim, EntryRef, Journal, JournalOptions, TakeOverError, TakenOver, TrimSource};
 use parking_lot::Mutex;
 
 use crate::world::{Trims, World, body, options, stormy};
@@ -39,11 +37,7 @@ impl Writing {
     async fn rounds(self, rounds: u32) {
         let mut round = 0;
         while round < rounds {
-            match self
-                .journal
-                .take_over(self.trims.clone(), Claim::Next, Bytes::new())
-                .await
-            {
+            match self.journal.take_over(self.trims.clone(), Claim::Next, Bytes::new()).await {
                 Ok(taken) => {
                     self.lead(taken, round).await;
                     round += 1;
@@ -52,9 +46,7 @@ impl Writing {
                 Err(TakeOverError::Corrupt(corruption)) => panic!("{corruption}"),
                 Err(TakeOverError::TooLarge(_)) => unreachable!(),
             }
-            self.env
-                .sleep(Duration::from_millis(self.env.random.below(200)))
-                .await;
+            self.env.sleep(Duration::from_millis(self.env.random.below(200))).await;
         }
     }
 
@@ -98,9 +90,7 @@ impl Writing {
         if self.trims.trim(point.epoch, point) {
             archive_all(&mut self.seen.lock().archived, archive);
             let left_at = self.trims.date().await;
-            self.env
-                .sleep(Duration::from_millis(self.env.random.below(6000)))
-                .await;
+            self.env.sleep(Duration::from_millis(self.env.random.below(6000))).await;
             if let Ok(swept) = self.journal.sweep(point, left_at, 1000).await {
                 self.seen.lock().swept += swept.deleted;
             }
@@ -108,11 +98,7 @@ impl Writing {
     }
 }
 
-async fn read_all(
-    journal: &Journal,
-    entries: &[EntryRef],
-    below: u64,
-) -> Option<Vec<(u64, Bytes)>> {
+async fn read_all(journal: &Journal, entries: &[EntryRef], below: u64) -> Option<Vec<(u64, Bytes)>> {
     let mut payloads = Vec::new();
     for entry in entries.iter().filter(|entry| entry.number < below) {
         let payload = loop {
@@ -139,44 +125,23 @@ async fn contend(seed: u64, writers: u64, rounds: u32, trimming: bool) {
     let world = World::new(seed);
     let trims = world.trims();
     let seen = Arc::new(Mutex::new(Seen::default()));
-    let options = JournalOptions {
-        put_deadline: Duration::from_millis(500),
-        gc_grace: Duration::from_secs(4),
-        ..options()
-    };
+    let options =
+        JournalOptions { put_deadline: Duration::from_millis(500), gc_grace: Duration::from_secs(4), ..options() };
     let mut tasks = Vec::new();
     for who in 0..writers {
         let window = 2 + u32::try_from(who % 2).unwrap();
-        let broker = world.broker(JournalOptions {
-            window,
-            ..options.clone()
-        });
+        let broker = world.broker(JournalOptions { window, ..options.clone() });
         broker.faults.set_rates(stormy());
         let (env, trims, seen) = (world.env(), trims.clone(), seen.clone());
-        let writing = Writing {
-            env,
-            journal: broker.journal,
-            trims,
-            seen,
-            who,
-            trimming,
-        };
-        tasks.push(
-            world
-                .env()
-                .spawn("writer", async move { writing.rounds(rounds).await }),
-        );
+        let writing = Writing { env, journal: broker.journal, trims, seen, who, trimming };
+        tasks.push(world.env().spawn("writer", async move { writing.rounds(rounds).await }));
     }
     for task in tasks {
         task.ended().await;
     }
     let last = world.broker(options);
     let source: Arc<dyn TrimSource> = trims.clone();
-    let taken = last
-        .journal
-        .take_over(source, Claim::Next, Bytes::new())
-        .await
-        .unwrap();
+    let taken = last.journal.take_over(source, Claim::Next, Bytes::new()).await.unwrap();
     let mut seen = std::mem::take(&mut *seen.lock());
     println!(
         "{} takeovers, {} acked, {} deposed, {} deleted, last fence {}",
@@ -189,24 +154,15 @@ async fn contend(seed: u64, writers: u64, rounds: u32, trimming: bool) {
     assert!(seen.takeovers == rounds * u32::try_from(writers).unwrap() && seen.acked.len() > 50);
     assert!(!trimming || seen.swept > 0);
     assert!(seen.deposed > 0);
-    let rest = read_all(&last.journal, &taken.chain, u64::MAX)
-        .await
-        .unwrap();
+    let rest = read_all(&last.journal, &taken.chain, u64::MAX).await.unwrap();
     assert!(rest.is_sorted_by(|(earlier, _), (later, _)| earlier < later));
     archive_all(&mut seen.archived, rest);
     for (number, payload) in &seen.acked {
-        assert_eq!(
-            seen.archived.get(number).map(|kept| &kept[..]),
-            Some(payload.as_bytes()),
-            "number {number}"
-        );
+        assert_eq!(seen.archived.get(number).map(|kept| &kept[..]), Some(payload.as_bytes()), "number {number}");
     }
     let mut payloads: Vec<&Bytes> = seen.archived.values().collect();
     payloads.sort();
-    assert!(
-        payloads.is_sorted_by(|earlier, later| earlier < later),
-        "an entry is there twice"
-    );
+    assert!(payloads.is_sorted_by(|earlier, later| earlier < later), "an entry is there twice");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,8 +8,7 @@ use bytes::Bytes;
 use highwater_env::{Env, SimEnv};
 use highwater_journal::{Journal, JournalOptions, TrimPoint, TrimSource};
 use highwater_store::{
-    Body, BucketTime, FaultRates, Faults, MemoryStore, ReadRange, RetryPolicy, Retrying, Store,
-    StoreError,
+    Body, BucketTime, FaultRates, Faults, MemoryStore, ReadRange, RetryPolicy, Retrying, Store, StoreError,
 };
 use highwater_types::{Epoch, Incarnation};
 use parking_lot::Mutex;
@@ -33,12 +32,7 @@ impl World {
         println!("seed {seed}");
         let sim = SimEnv::auto(seed);
         let bucket = Arc::new(MemoryStore::new(&sim.env));
-        Self {
-            sim,
-            bucket,
-            seed,
-            brokers: std::cell::Cell::new(0),
-        }
+        Self { sim, bucket, seed, brokers: std::cell::Cell::new(0) }
     }
 
     pub fn env(&self) -> Env {
@@ -54,19 +48,13 @@ impl World {
             deadline: Duration::from_secs(10),
         };
         let store: Arc<dyn Store> = Arc::new(Retrying::new(faults.clone(), &self.sim.env, policy));
-        Broker {
-            journal: Journal::new(self.env(), store, nth, options),
-            faults,
-        }
+        Broker { journal: Journal::new(self.env(), store, nth, options), faults }
     }
 
     /// Another broker, whose requests may take as long as they like.
     pub fn sleeper(&self, options: JournalOptions) -> Broker {
         let (nth, faults) = self.another();
-        Broker {
-            journal: Journal::new(self.env(), faults.clone(), nth, options),
-            faults,
-        }
+        Broker { journal: Journal::new(self.env(), faults.clone(), nth, options), faults }
     }
 
     fn another(&self) -> (Incarnation, Arc<Faults>) {
@@ -78,18 +66,12 @@ impl World {
 
     pub fn trims(&self) -> Arc<Trims> {
         let bucket: Arc<dyn Store> = self.bucket.clone();
-        Arc::new(Trims {
-            bucket,
-            state: Mutex::new((TrimPoint::GENESIS, Epoch::NONE)),
-        })
+        Arc::new(Trims { bucket, state: Mutex::new((TrimPoint::GENESIS, Epoch::NONE)) })
     }
 }
 
 pub fn options() -> JournalOptions {
-    JournalOptions {
-        window: 3,
-        ..JournalOptions::new("wal")
-    }
+    JournalOptions { window: 3, ..JournalOptions::new("wal") }
 }
 
 /// Every kind of fault, often.
@@ -147,8 +129,5 @@ impl TrimSource for Trims {
 
 /// Whether `name` exists.
 pub async fn exists(store: &Arc<MemoryStore>, name: &str) -> bool {
-    store
-        .read(name, ReadRange::All { limit: u64::MAX }, None)
-        .await
-        .is_ok()
+    store.read(name, ReadRange::All { limit: u64::MAX }, None).await.is_ok()
 }

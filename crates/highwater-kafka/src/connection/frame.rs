@@ -29,9 +29,7 @@ pub enum FrameError {
     #[error("closed by the peer in the middle of a request")]
     Cut,
     /// A length that is not positive or above the limit. TLS or HTTP at this port looks so, too.
-    #[error(
-        "invalid request size {got}, expected 8 to {limit} bytes; is the peer a Kafka client without TLS?"
-    )]
+    #[error("invalid request size {got}, expected 8 to {limit} bytes; is the peer a Kafka client without TLS?")]
     Length {
         /// The length as read.
         got: i32,
@@ -64,13 +62,7 @@ pub struct FrameReader<R> {
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// `limit`: the largest frame in bytes.
     pub fn new(input: R, limit: usize) -> Self {
-        Self {
-            input,
-            ahead: Box::new([0; READ_AHEAD_BYTES]),
-            start: 0,
-            end: 0,
-            limit,
-        }
+        Self { input, ahead: Box::new([0; READ_AHEAD_BYTES]), start: 0, end: 0, limit }
     }
 
     /// Waits for the start of the next frame. May be cancelled without loss.
@@ -83,17 +75,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let length = match usize::try_from(got) {
             Ok(length) if (LEAST_REQUEST_BYTES..=self.limit).contains(&length) => length,
             _ => {
-                return Err(FrameError::Length {
-                    got,
-                    limit: self.limit,
-                });
+                return Err(FrameError::Length { got, limit: self.limit });
             }
         };
         self.read_ahead(PREFIX_BYTES + KEY_BYTES).await?;
-        Ok(Announced {
-            length,
-            key: i16::from_be_bytes(self.peek(PREFIX_BYTES)),
-        })
+        Ok(Announced { length, key: i16::from_be_bytes(self.peek(PREFIX_BYTES)) })
     }
 
     /// Reads until at least `count` bytes are ahead.
@@ -106,11 +92,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             }
             let read = self.input.read(&mut self.ahead[self.end..]).await?;
             if read == 0 {
-                return Err(if self.end == self.start {
-                    FrameError::Closed
-                } else {
-                    FrameError::Cut
-                });
+                return Err(if self.end == self.start { FrameError::Closed } else { FrameError::Cut });
             }
             self.end += read;
         }
@@ -126,10 +108,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// The body if it was read ahead in full, after [`FrameReader::announced`].
     pub fn body_at_hand(&mut self, length: usize) -> Option<Bytes> {
         let from = self.start + PREFIX_BYTES;
-        let body = self
-            .ahead
-            .get(from..from + length)
-            .filter(|_| from + length <= self.end)?;
+        let body = self.ahead.get(from..from + length).filter(|_| from + length <= self.end)?;
         let body = Bytes::copy_from_slice(body);
         self.start = from + length;
         Some(body)
@@ -168,8 +147,7 @@ mod tests {
     use super::*;
 
     fn framed(bodies: &[Vec<u8>]) -> Vec<u8> {
-        let frame =
-            |body: &Vec<u8>| [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], body].concat();
+        let frame = |body: &Vec<u8>| [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], body].concat();
         bodies.iter().flat_map(frame).collect()
     }
 
@@ -227,30 +205,13 @@ mod tests {
             (&[0x16, 3, 1, 2, 0], 0x1603_0102),
         ] {
             let mut reader = FrameReader::new(bytes, 1000);
-            assert!(
-                matches!(reader.announced().await, Err(FrameError::Length { got, .. }) if got == expected)
-            );
+            assert!(matches!(reader.announced().await, Err(FrameError::Length { got, .. }) if got == expected));
         }
-        assert!(matches!(
-            FrameReader::new(&[0, 0][..], 10).announced().await,
-            Err(FrameError::Cut)
-        ));
-        assert!(matches!(
-            FrameReader::new(&[0, 0, 0, 9, 1][..], 10).announced().await,
-            Err(FrameError::Cut)
-        ));
-        assert!(matches!(
-            FrameReader::new(&[][..], 10).announced().await,
-            Err(FrameError::Closed)
-        ));
+        assert!(matches!(FrameReader::new(&[0, 0][..], 10).announced().await, Err(FrameError::Cut)));
+        assert!(matches!(FrameReader::new(&[0, 0, 0, 9, 1][..], 10).announced().await, Err(FrameError::Cut)));
+        assert!(matches!(FrameReader::new(&[][..], 10).announced().await, Err(FrameError::Closed)));
         let mut reader = FrameReader::new(&[0, 0, 0, 9, 1, 2][..], 10);
-        assert_eq!(
-            reader.announced().await.unwrap(),
-            Announced {
-                length: 9,
-                key: 0x0102
-            }
-        );
+        assert_eq!(reader.announced().await.unwrap(), Announced { length: 9, key: 0x0102 });
         assert!(matches!(reader.body(9).await, Err(FrameError::Cut)));
     }
 }

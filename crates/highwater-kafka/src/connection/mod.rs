@@ -154,26 +154,15 @@ impl<S: Service, R: AsyncRead + Unpin + Send> Reader<'_, S, R> {
         let charge = charge.ok_or(End::Quiet("closed"))?;
         let frame = match self.frames.body_at_hand(length) {
             Some(frame) => frame,
-            None => match self
-                .shared
-                .env
-                .timeout(stall_limit(length), self.frames.body(length))
-                .await
-            {
+            None => match self.shared.env.timeout(stall_limit(length), self.frames.body(length)).await {
                 Ok(body) => body.map_err(ended)?,
                 Err(Elapsed) => {
-                    return Err(End::Fault(format!(
-                        "a request of {length} bytes did not arrive in time"
-                    )));
+                    return Err(End::Fault(format!("a request of {length} bytes did not arrive in time")));
                 }
             },
         };
         self.last_activity = self.shared.env.now();
-        self.shared
-            .service
-            .begin(self.peer, frame, charge)
-            .await
-            .map_err(End::Fault)
+        self.shared.service.begin(self.peer, frame, charge).await.map_err(End::Fault)
     }
 
     /// Called when the idle timer fires; starts it again unless the connection is idle.
@@ -184,11 +173,7 @@ impl<S: Service, R: AsyncRead + Unpin + Send> Reader<'_, S, R> {
         }
         // With a request in flight (a long poll, a join) it looks again a whole period later.
         let rest = self.shared.max_idle.saturating_sub(quiet);
-        self.idle = self.shared.env.sleep(if rest.is_zero() {
-            self.shared.max_idle
-        } else {
-            rest
-        });
+        self.idle = self.shared.env.sleep(if rest.is_zero() { self.shared.max_idle } else { rest });
         false
     }
 }
@@ -201,9 +186,7 @@ fn stall_limit(length: usize) -> Duration {
 fn ended(error: FrameError) -> End {
     match error {
         FrameError::Closed => End::Quiet("closed by the peer"),
-        FrameError::Io(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {
-            End::Quiet("reset by the peer")
-        }
+        FrameError::Io(error) if error.kind() == std::io::ErrorKind::ConnectionReset => End::Quiet("reset by the peer"),
         error => End::Fault(error.to_string()),
     }
 }

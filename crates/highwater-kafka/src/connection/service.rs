@@ -47,10 +47,5 @@ pub trait Service: Send + Sync + 'static {
     /// has only that.
     ///
     /// An `Err` closes the connection; the text says why.
-    fn begin(
-        &self,
-        peer: &Peer,
-        frame: Bytes,
-        charge: Charge,
-    ) -> impl Future<Output = Result<Pending, String>> + Send;
+    fn begin(&self, peer: &Peer, frame: Bytes, charge: Charge) -> impl Future<Output = Result<Pending, String>> + Send;
 }

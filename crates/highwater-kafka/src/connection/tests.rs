@@ -1,11 +1,5 @@
 //! A connection over a real socket pair, with a service that does as the request says.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
 
 use std::sync::Mutex;
 
@@ -97,20 +91,14 @@ async fn rig_with(max_idle: Duration, memory: usize, fake: Fake) -> Rig {
         draining: CancellationToken::new(),
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let client = TcpStream::connect(listener.local_addr().unwrap())
-        .await
-        .unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, address) = listener.accept().await.unwrap();
     let serving = Arc::clone(&shared);
     let server = tokio::spawn(async move {
         let (input, output) = stream.into_split();
         serve(&serving, Peer { address }, input, output).await
     });
-    Rig {
-        shared,
-        client,
-        server,
-    }
+    Rig { shared, client, server }
 }
 
 const LONG: Duration = Duration::from_secs(600);
@@ -126,21 +114,15 @@ async fn ids(client: &mut TcpStream, count: usize) -> Vec<i32> {
 #[tokio::test]
 async fn stage_one_runs_ahead_and_answers_keep_their_order() {
     let mut rig = rig(LONG, 1 << 20).await;
-    let requests = [
-        request(WHEN_RELEASED, 1, 0),
-        request(AT_ONCE, 2, 5000),
-        request(SILENT, 3, 10),
-        request(AT_ONCE, 4, 300_000),
-    ];
+    let requests =
+        [request(WHEN_RELEASED, 1, 0), request(AT_ONCE, 2, 5000), request(SILENT, 3, 10), request(AT_ONCE, 4, 300_000)];
     rig.client.write_all(&requests.concat()).await.unwrap();
     while rig.shared.service.begun.lock().unwrap().len() < 4 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let mut byte = [0; 1];
     assert!(
-        tokio::time::timeout(Duration::from_millis(20), rig.client.read(&mut byte))
-            .await
-            .is_err(),
+        tokio::time::timeout(Duration::from_millis(20), rig.client.read(&mut byte)).await.is_err(),
         "nothing is answered before the first"
     );
     rig.shared.service.release.notify_one();
@@ -148,11 +130,7 @@ async fn stage_one_runs_ahead_and_answers_keep_their_order() {
     assert_eq!(*rig.shared.service.begun.lock().unwrap(), [1, 2, 3, 4]);
     drop(rig.client);
     assert_eq!(rig.server.await.unwrap(), End::Quiet("closed by the peer"));
-    assert_eq!(
-        rig.shared.requests.free_bytes(),
-        1 << 20,
-        "all memory came back"
-    );
+    assert_eq!(rig.shared.requests.free_bytes(), 1 << 20, "all memory came back");
 }
 
 #[tokio::test]
@@ -173,10 +151,7 @@ async fn requests_in_flight_are_bounded() {
 async fn without_memory_a_frame_waits_in_its_socket() {
     let mut rig = rig(LONG, 10_000).await;
     let held = rig.shared.requests.take(9_000).await.unwrap();
-    rig.client
-        .write_all(&request(AT_ONCE, 1, 5000))
-        .await
-        .unwrap();
+    rig.client.write_all(&request(AT_ONCE, 1, 5000)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert!(rig.shared.service.begun.lock().unwrap().is_empty());
     drop(held);
@@ -189,16 +164,11 @@ async fn faults_close_the_connection_with_a_reason() {
         (request(REFUSED, 1, 0), "refused"),
         (request(CLOSING, 1, 0), "closing"),
         (Bytes::from_static(&[0xff; 8]), "invalid request size"),
-        (
-            Bytes::from_static(b"GET / HTTP/1.1\r\n\r\n"),
-            "invalid request size",
-        ),
+        (Bytes::from_static(b"GET / HTTP/1.1\r\n\r\n"), "invalid request size"),
     ] {
         let mut rig = rig(LONG, 1 << 20).await;
         rig.client.write_all(&bytes).await.unwrap();
-        let End::Fault(reason) = rig.server.await.unwrap() else {
-            panic!("{expected}")
-        };
+        let End::Fault(reason) = rig.server.await.unwrap() else { panic!("{expected}") };
         assert!(reason.contains(expected), "{reason}");
         let mut rest = Vec::new();
         let _ = rig.client.read_to_end(&mut rest).await;
@@ -209,12 +179,7 @@ async fn faults_close_the_connection_with_a_reason() {
 #[tokio::test]
 async fn answers_before_a_closing_one_are_written() {
     let mut rig = rig(LONG, 1 << 20).await;
-    let requests = [
-        request(AT_ONCE, 1, 0),
-        request(AT_ONCE, 2, 0),
-        request(CLOSING, 3, 0),
-        request(AT_ONCE, 4, 0),
-    ];
+    let requests = [request(AT_ONCE, 1, 0), request(AT_ONCE, 2, 0), request(CLOSING, 3, 0), request(AT_ONCE, 4, 0)];
     rig.client.write_all(&requests.concat()).await.unwrap();
     assert_eq!(ids(&mut rig.client, 2).await, [1, 2]);
     assert_eq!(rig.server.await.unwrap(), End::Fault("closing".to_owned()));
@@ -223,10 +188,7 @@ async fn answers_before_a_closing_one_are_written() {
 #[tokio::test]
 async fn draining_answers_what_is_in_flight() {
     let mut rig = rig(LONG, 1 << 20).await;
-    rig.client
-        .write_all(&request(WHEN_RELEASED, 1, 0))
-        .await
-        .unwrap();
+    rig.client.write_all(&request(WHEN_RELEASED, 1, 0)).await.unwrap();
     while rig.shared.service.begun.lock().unwrap().is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -243,11 +205,7 @@ async fn idle_connections_end_and_waiting_ones_do_not() {
     assert_eq!(rig_idle.server.await.unwrap(), End::Quiet("idle"));
 
     let mut waiting = rig(idle, 1 << 20).await;
-    waiting
-        .client
-        .write_all(&request(WHEN_RELEASED, 1, 0))
-        .await
-        .unwrap();
+    waiting.client.write_all(&request(WHEN_RELEASED, 1, 0)).await.unwrap();
     tokio::time::sleep(idle * 3).await;
     waiting.shared.service.release.notify_one();
     assert_eq!(ids(&mut waiting.client, 1).await, [1]);
@@ -257,10 +215,7 @@ async fn idle_connections_end_and_waiting_ones_do_not() {
 #[tokio::test]
 async fn large_answers_arrive_whole_at_a_slow_reader() {
     let mut rig = rig(LONG, 1 << 20).await;
-    rig.client
-        .write_all(&[request(LARGE, 8000, 0), request(AT_ONCE, 2, 0)].concat())
-        .await
-        .unwrap();
+    rig.client.write_all(&[request(LARGE, 8000, 0), request(AT_ONCE, 2, 0)].concat()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(30)).await;
     let mut answer = vec![0; 4 + 8000 * 1024];
     rig.client.read_exact(&mut answer).await.unwrap();
@@ -272,22 +227,14 @@ async fn large_answers_arrive_whole_at_a_slow_reader() {
 #[tokio::test]
 async fn who_takes_no_answer_is_cut_off_when_others_need_its_memory() {
     let answers = ByteBudget::new(100 << 20);
-    let fake = Fake {
-        answers: Some(answers.clone()),
-        ..Fake::default()
-    };
+    let fake = Fake { answers: Some(answers.clone()), ..Fake::default() };
     let mut rig = rig_with(LONG, 1 << 20, fake).await;
-    rig.client
-        .write_all(&request(LARGE, 90_000, 0))
-        .await
-        .unwrap();
+    rig.client.write_all(&request(LARGE, 90_000, 0)).await.unwrap();
     while answers.free_bytes() == answers.total_bytes() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let others = tokio::time::timeout(Duration::from_secs(20), answers.take(50 << 20)).await;
     assert!(others.is_ok_and(|charge| charge.is_some()));
-    let End::Fault(reason) = rig.server.await.unwrap() else {
-        panic!("not cut off")
-    };
+    let End::Fault(reason) = rig.server.await.unwrap() else { panic!("not cut off") };
     assert!(reason.contains("took no byte"), "{reason}");
 }

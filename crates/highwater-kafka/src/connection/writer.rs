@@ -40,21 +40,11 @@ pub(super) struct Writer<W> {
 
 impl<W: AsyncWrite + Unpin> Writer<W> {
     pub(super) fn new(env: Env, output: W) -> Self {
-        Self {
-            env,
-            output,
-            chunks: VecDeque::new(),
-            bytes: 0,
-            charges: Vec::new(),
-        }
+        Self { env, output, chunks: VecDeque::new(), bytes: 0, charges: Vec::new() }
     }
 
     /// Until the queue ends. `answered` is told of each request that is done.
-    pub(super) async fn run(
-        mut self,
-        mut queue: mpsc::Receiver<Pending>,
-        answered: impl Fn(),
-    ) -> WriteEnd {
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Pending>, answered: impl Fn()) -> WriteEnd {
         let mut next = None;
         loop {
             let pending = match next.take() {
@@ -152,10 +142,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             if unread >= UNREAD_LIMIT || self.charges.iter().any(Charge::is_wanted) {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
-                    format!(
-                        "the peer took no byte of its answer for {} s",
-                        unread.as_secs()
-                    ),
+                    format!("the peer took no byte of its answer for {} s", unread.as_secs()),
                 ));
             }
         }

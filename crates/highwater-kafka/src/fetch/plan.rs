@@ -56,12 +56,7 @@ impl Answer {
                 log_start: marks.log_start,
                 is_error: false,
             },
-            Self::Failed(_) => Found {
-                bytes: 0,
-                high_watermark: -1,
-                log_start: -1,
-                is_error: true,
-            },
+            Self::Failed(_) => Found { bytes: 0, high_watermark: -1, log_start: -1, is_error: true },
         }
     }
 }
@@ -91,28 +86,17 @@ pub struct Limits {
 pub fn targets(broker: &Broker, state: &ClusterState, items: &[FetchItem]) -> Vec<Target> {
     let find = |item: &FetchItem| {
         let topic = match &item.key.0 {
-            TopicKey::Name(name) => state
-                .topic(name)
-                .ok_or(ErrorCode::UnknownTopicOrPartition)?,
+            TopicKey::Name(name) => state.topic(name).ok_or(ErrorCode::UnknownTopicOrPartition)?,
             TopicKey::Id(id) => state.topic_by_id(*id).ok_or(ErrorCode::UnknownTopicId)?,
         };
         topics::open(broker, topic, item.key.1)
     };
-    items
-        .iter()
-        .map(|item| Target {
-            item: item.clone(),
-            partition: find(item),
-        })
-        .collect()
+    items.iter().map(|item| Target { item: item.clone(), partition: find(item) }).collect()
 }
 
 /// Reads once. May be cancelled.
 pub async fn read(broker: &Broker, targets: &[Target], limits: Limits) -> Pass {
-    let mut answers: Vec<Answer> = targets
-        .iter()
-        .map(|target| look(target, limits.isolation))
-        .collect();
+    let mut answers: Vec<Answer> = targets.iter().map(|target| look(target, limits.isolation)).collect();
     let mut readable: Vec<usize> = Vec::new();
     for (index, (target, answer)) in targets.iter().zip(&answers).enumerate() {
         if let Answer::Read { marks, .. } = answer
@@ -127,28 +111,15 @@ pub async fn read(broker: &Broker, targets: &[Target], limits: Limits) -> Pass {
         let wanted = readable.iter().map(|index| targets[*index].item.max_bytes);
         let wanted = wanted.fold(0, usize::saturating_add).min(limits.max_bytes);
         let wanted = wanted.max(LEAST_MEMORY_BYTES);
-        charge = broker
-            .fetch_memory
-            .take_share(wanted, SHARE_OF_MEMORY, LEAST_MEMORY_BYTES)
-            .await;
-        let granted = charge
-            .as_ref()
-            .map_or(0, Charge::bytes)
-            .min(limits.max_bytes);
+        charge = broker.fetch_memory.take_share(wanted, SHARE_OF_MEMORY, LEAST_MEMORY_BYTES).await;
+        let granted = charge.as_ref().map_or(0, Charge::bytes).min(limits.max_bytes);
         bytes = read_within(targets, &readable, granted, limits.isolation, &mut answers).await;
         if let Some(charge) = &mut charge {
             charge.shrink_to(bytes);
         }
     }
-    let failed = answers
-        .iter()
-        .any(|answer| matches!(answer, Answer::Failed(_)));
-    Pass {
-        answers,
-        bytes,
-        failed,
-        charge,
-    }
+    let failed = answers.iter().any(|answer| matches!(answer, Answer::Failed(_)));
+    Pass { answers, bytes, failed, charge }
 }
 
 /// Reads the readable ones in their order until `most` bytes are there.
@@ -163,27 +134,16 @@ async fn read_within(
     let mut rest = readable;
     while !rest.is_empty() && bytes < most {
         // Until something is there, one at a time: the first batch goes beyond all limits.
-        let width = if bytes == 0 {
-            1
-        } else {
-            CONCURRENT_READS.min(rest.len())
-        };
+        let width = if bytes == 0 { 1 } else { CONCURRENT_READS.min(rest.len()) };
         let (now, later) = rest.split_at(width);
         rest = later;
         let left = most - bytes;
-        let reads = now
-            .iter()
-            .map(|index| read_one(&targets[*index], left, bytes == 0, isolation));
+        let reads = now.iter().map(|index| read_one(&targets[*index], left, bytes == 0, isolation));
         for (index, outcome) in now.iter().zip(join_all(reads).await) {
             match outcome {
-                Ok(outcome)
-                    if outcome.bytes > 0 && (bytes == 0 || bytes + outcome.bytes <= most) =>
-                {
+                Ok(outcome) if outcome.bytes > 0 && (bytes == 0 || bytes + outcome.bytes <= most) => {
                     bytes += outcome.bytes;
-                    answers[*index] = Answer::Read {
-                        marks: outcome.marks,
-                        records: Some(outcome),
-                    };
+                    answers[*index] = Answer::Read { marks: outcome.marks, records: Some(outcome) };
                 }
                 // Nothing, or no more place for it: its turn comes with the next fetch.
                 Ok(_) => {}
@@ -200,10 +160,7 @@ async fn read_one(
     at_least_one_batch: bool,
     isolation: Isolation,
 ) -> Result<ReadOutcome, ReadError> {
-    let partition = target
-        .partition
-        .as_ref()
-        .map_err(|_| ReadError::NotLeader)?;
+    let partition = target.partition.as_ref().map_err(|_| ReadError::NotLeader)?;
     let request = ReadRequest {
         offset: target.item.offset,
         max_bytes: target.item.max_bytes.min(left),
@@ -227,10 +184,7 @@ fn look(target: &Target, isolation: Isolation) -> Answer {
         Ok(marks)
     };
     match attempt() {
-        Ok(marks) => Answer::Read {
-            marks,
-            records: None,
-        },
+        Ok(marks) => Answer::Read { marks, records: None },
         Err(error) => Answer::Failed(error),
     }
 }

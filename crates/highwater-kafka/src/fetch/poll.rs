@@ -20,17 +20,9 @@ pub struct Patience {
 }
 
 /// Reads, and reads again when something has come, until it is enough. May be cancelled.
-pub async fn until_enough(
-    broker: &Broker,
-    targets: &[Target],
-    limits: Limits,
-    patience: Patience,
-) -> Pass {
+pub async fn until_enough(broker: &Broker, targets: &[Target], limits: Limits, patience: Patience) -> Pass {
     let pass = plan::read(broker, targets, limits).await;
-    if enough(&pass, targets, patience)
-        || patience.max_wait.is_zero()
-        || broker.draining.is_cancelled()
-    {
+    if enough(&pass, targets, patience) || patience.max_wait.is_zero() || broker.draining.is_cancelled() {
         return pass;
     }
     let waiter = Arc::new(Waiter::default());
@@ -46,10 +38,7 @@ pub async fn until_enough(
         let ended = {
             let woken = waiter.woken();
             futures::pin_mut!(woken);
-            matches!(
-                select(woken, &mut end).await,
-                futures::future::Either::Right(_)
-            )
+            matches!(select(woken, &mut end).await, futures::future::Either::Right(_))
         };
         waiter.reset();
         pass = plan::read(broker, targets, limits).await;

@@ -62,13 +62,8 @@ pub struct Context {
 
 enum Kind {
     Sessionless,
-    Full {
-        uses_ids: bool,
-    },
-    Incremental {
-        session: Arc<Session>,
-        expected_epoch: i32,
-    },
+    Full { uses_ids: bool },
+    Incremental { session: Arc<Session>, expected_epoch: i32 },
 }
 
 /// What of a partition's answer decides whether an incremental answer names it.
@@ -93,11 +88,7 @@ struct Cached {
 
 impl Cached {
     fn new(item: FetchItem) -> Self {
-        Self {
-            item,
-            high_watermark: -1,
-            log_start: -1,
-        }
+        Self { item, high_watermark: -1, log_start: -1 }
     }
 
     /// Takes over what was found; says whether the client has to be told.
@@ -140,11 +131,7 @@ struct State {
 
 impl State {
     fn put(&mut self, item: FetchItem) {
-        if let Some(cached) = self
-            .places
-            .get(&item.key)
-            .and_then(|place| self.by_place.get_mut(place))
-        {
+        if let Some(cached) = self.places.get(&item.key).and_then(|place| self.by_place.get_mut(place)) {
             cached.item = item;
             return;
         }
@@ -195,10 +182,7 @@ pub struct FetchSessions {
 impl FetchSessions {
     /// At most `slots` sessions (`max.incremental.fetch.session.cache.slots`).
     pub fn new(slots: usize) -> Self {
-        Self {
-            slots,
-            entries: Mutex::default(),
-        }
+        Self { slots, entries: Mutex::default() }
     }
 
     /// Number of sessions.
@@ -217,29 +201,17 @@ impl FetchSessions {
     /// FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH or FETCH_SESSION_TOPIC_ID_ERROR, to
     /// be answered alone; the client then asks for a new session.
     pub fn begin(&self, request: SessionRequest, now: Instant) -> Result<Context, ErrorCode> {
-        let SessionRequest {
-            id,
-            epoch,
-            uses_ids,
-            items,
-            forgotten,
-        } = request;
+        let SessionRequest { id, epoch, uses_ids, items, forgotten } = request;
         if epoch == INITIAL_EPOCH || epoch < 0 {
             if id != NO_SESSION {
                 self.entries.lock().remove(&id);
             }
-            let kind = if epoch < 0 {
-                Kind::Sessionless
-            } else {
-                Kind::Full { uses_ids }
-            };
+            let kind = if epoch < 0 { Kind::Sessionless } else { Kind::Full { uses_ids } };
             return Ok(Context { kind, items });
         }
         let session = {
             let mut entries = self.entries.lock();
-            let entry = entries
-                .get_mut(&id)
-                .ok_or(ErrorCode::FetchSessionIdNotFound)?;
+            let entry = entries.get_mut(&id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
             if entry.session.uses_ids != uses_ids {
                 return Err(ErrorCode::FetchSessionTopicIdError);
             }
@@ -260,25 +232,12 @@ impl FetchSessions {
         if state.by_place.is_empty() {
             drop(state);
             self.entries.lock().remove(&id);
-            return Ok(Context {
-                kind: Kind::Sessionless,
-                items,
-            });
+            return Ok(Context { kind: Kind::Sessionless, items });
         }
         state.epoch = next_epoch(epoch);
-        let items = state
-            .by_place
-            .values()
-            .map(|cached| cached.item.clone())
-            .collect();
+        let items = state.by_place.values().map(|cached| cached.item.clone()).collect();
         drop(state);
-        Ok(Context {
-            kind: Kind::Incremental {
-                session,
-                expected_epoch: next_epoch(epoch),
-            },
-            items,
-        })
+        Ok(Context { kind: Kind::Incremental { session, expected_epoch: next_epoch(epoch) }, items })
     }
 
     /// Decides what an answer names. `found` is in the order of the context's items. Gives the
@@ -296,24 +255,15 @@ impl FetchSessions {
         match &context.kind {
             Kind::Sessionless => Ok((NO_SESSION, vec![true; found.len()])),
             Kind::Full { uses_ids } => {
-                let id = self
-                    .create(*uses_ids, &context.items, found, now, random)
-                    .unwrap_or(NO_SESSION);
+                let id = self.create(*uses_ids, &context.items, found, now, random).unwrap_or(NO_SESSION);
                 Ok((id, vec![true; found.len()]))
             }
-            Kind::Incremental {
-                session,
-                expected_epoch,
-            } => {
+            Kind::Incremental { session, expected_epoch } => {
                 let mut state = session.state.lock();
                 if state.epoch != *expected_epoch {
                     return Err(ErrorCode::InvalidFetchSessionEpoch);
                 }
-                let named = context
-                    .items
-                    .iter()
-                    .zip(found)
-                    .map(|(item, found)| state.update(&item.key, found));
+                let named = context.items.iter().zip(found).map(|(item, found)| state.update(&item.key, found));
                 Ok((session.id, named.collect()))
             }
         }
@@ -327,10 +277,7 @@ impl FetchSessions {
         now: Instant,
         random: &dyn Random,
     ) -> Option<i32> {
-        let mut state = State {
-            epoch: next_epoch(INITIAL_EPOCH),
-            ..State::default()
-        };
+        let mut state = State { epoch: next_epoch(INITIAL_EPOCH), ..State::default() };
         for (item, found) in items.iter().zip(found) {
             let mut cached = Cached::new(item.clone());
             cached.update(found);
@@ -349,20 +296,9 @@ impl FetchSessions {
                 break id;
             }
         };
-        let session = Arc::new(Session {
-            id,
-            uses_ids,
-            created: now,
-            size: AtomicUsize::new(size),
-            state: Mutex::new(state),
-        });
-        entries.insert(
-            id,
-            Entry {
-                session,
-                last_used: now,
-            },
-        );
+        let session =
+            Arc::new(Session { id, uses_ids, created: now, size: AtomicUsize::new(size), state: Mutex::new(state) });
+        entries.insert(id, Entry { session, last_used: now });
         Some(id)
     }
 }
@@ -376,12 +312,8 @@ fn make_room(entries: &mut BTreeMap<i32, Entry>, slots: usize, size: usize, now:
     }
     let stale = entries.iter().min_by_key(|(_, entry)| entry.last_used);
     let stale = stale.filter(|(_, entry)| now.since(entry.last_used) > EVICTION_AGE);
-    let old = entries
-        .iter()
-        .filter(|(_, entry)| now.since(entry.session.created) > EVICTION_AGE);
-    let smallest = old
-        .min_by_key(|(_, entry)| entry.size())
-        .filter(|(_, entry)| entry.size() < size);
+    let old = entries.iter().filter(|(_, entry)| now.since(entry.session.created) > EVICTION_AGE);
+    let smallest = old.min_by_key(|(_, entry)| entry.size()).filter(|(_, entry)| entry.size() < size);
     let Some(victim) = stale.or(smallest).map(|(id, _)| *id) else {
         return false;
     };

@@ -9,18 +9,14 @@ use highwater_env::{Instant, Random};
 use highwater_wire::ErrorCode;
 use proptest::prelude::*;
 
-use super::session::{
-    FINAL_EPOCH, FetchSessions, Found, INITIAL_EPOCH, SessionRequest, next_epoch,
-};
+use super::session::{FINAL_EPOCH, FetchSessions, Found, INITIAL_EPOCH, SessionRequest, next_epoch};
 use super::{FetchItem, PartitionKey, TopicKey};
 
 struct Counting(AtomicU64);
 
 impl Random for Counting {
     fn next_u64(&self) -> u64 {
-        self.0
-            .fetch_add(0x1234_5678_9abc, Ordering::Relaxed)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        self.0.fetch_add(0x1234_5678_9abc, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }
 
@@ -29,31 +25,15 @@ fn key(partition: i32) -> PartitionKey {
 }
 
 fn item(partition: i32, offset: i64) -> FetchItem {
-    FetchItem {
-        key: key(partition),
-        offset,
-        max_bytes: 100,
-        current_leader_epoch: -1,
-    }
+    FetchItem { key: key(partition), offset, max_bytes: 100, current_leader_epoch: -1 }
 }
 
 fn request(id: i32, epoch: i32, items: Vec<FetchItem>) -> SessionRequest {
-    SessionRequest {
-        id,
-        epoch,
-        uses_ids: false,
-        items,
-        forgotten: Vec::new(),
-    }
+    SessionRequest { id, epoch, uses_ids: false, items, forgotten: Vec::new() }
 }
 
 fn nothing_new(high_watermark: i64) -> Found {
-    Found {
-        bytes: 0,
-        high_watermark,
-        log_start: 0,
-        is_error: false,
-    }
+    Found { bytes: 0, high_watermark, log_start: 0, is_error: false }
 }
 
 const NOW: Instant = Instant(1_000_000_000_000);
@@ -61,12 +41,8 @@ const NOW: Instant = Instant(1_000_000_000_000);
 static RANDOM: Counting = Counting(AtomicU64::new(1));
 
 fn open(sessions: &FetchSessions, partitions: i32, now: Instant) -> i32 {
-    let items = (0..partitions)
-        .map(|partition| item(partition, 0))
-        .collect();
-    let context = sessions
-        .begin(request(0, INITIAL_EPOCH, items), now)
-        .unwrap();
+    let items = (0..partitions).map(|partition| item(partition, 0)).collect();
+    let context = sessions.begin(request(0, INITIAL_EPOCH, items), now).unwrap();
     let found = vec![nothing_new(5); context.items.len()];
     sessions.finish(&context, &found, now, &RANDOM).unwrap().0
 }
@@ -76,26 +52,11 @@ fn an_incremental_answer_names_only_what_changed() {
     let sessions = FetchSessions::new(10);
     let id = open(&sessions, 3, NOW);
     assert_ne!(id, 0);
-    let context = sessions
-        .begin(request(id, 1, vec![item(1, 7)]), NOW)
-        .unwrap();
-    assert_eq!(
-        context
-            .items
-            .iter()
-            .map(|item| item.offset)
-            .collect::<Vec<_>>(),
-        [0, 7, 0]
-    );
-    let with_records = Found {
-        bytes: 10,
-        ..nothing_new(5)
-    };
+    let context = sessions.begin(request(id, 1, vec![item(1, 7)]), NOW).unwrap();
+    assert_eq!(context.items.iter().map(|item| item.offset).collect::<Vec<_>>(), [0, 7, 0]);
+    let with_records = Found { bytes: 10, ..nothing_new(5) };
     let found = [with_records, nothing_new(5), nothing_new(6)];
-    assert_eq!(
-        sessions.finish(&context, &found, NOW, &RANDOM),
-        Ok((id, vec![true, false, true]))
-    );
+    assert_eq!(sessions.finish(&context, &found, NOW, &RANDOM), Ok((id, vec![true, false, true])));
     // The partition that gave records has its next turn last.
     let context = sessions.begin(request(id, 2, vec![]), NOW).unwrap();
     let order: Vec<i32> = context.items.iter().map(|item| item.key.1).collect();
@@ -106,24 +67,13 @@ fn an_incremental_answer_names_only_what_changed() {
 fn an_error_is_named_each_time_and_its_end_too() {
     let sessions = FetchSessions::new(10);
     let id = open(&sessions, 1, NOW);
-    let error = Found {
-        bytes: 0,
-        high_watermark: -1,
-        log_start: -1,
-        is_error: true,
-    };
+    let error = Found { bytes: 0, high_watermark: -1, log_start: -1, is_error: true };
     for (epoch, found) in [(1, error), (2, error), (3, nothing_new(5))] {
         let context = sessions.begin(request(id, epoch, vec![]), NOW).unwrap();
-        assert_eq!(
-            sessions.finish(&context, &[found], NOW, &RANDOM),
-            Ok((id, vec![true]))
-        );
+        assert_eq!(sessions.finish(&context, &[found], NOW, &RANDOM), Ok((id, vec![true])));
     }
     let context = sessions.begin(request(id, 4, vec![]), NOW).unwrap();
-    assert_eq!(
-        sessions.finish(&context, &[nothing_new(5)], NOW, &RANDOM),
-        Ok((id, vec![false]))
-    );
+    assert_eq!(sessions.finish(&context, &[nothing_new(5)], NOW, &RANDOM), Ok((id, vec![false])));
 }
 
 #[test]
@@ -131,18 +81,9 @@ fn wrong_sessions_and_epochs_are_told() {
     let sessions = FetchSessions::new(10);
     let id = open(&sessions, 1, NOW);
     let error = |request| sessions.begin(request, NOW).err();
-    assert_eq!(
-        error(request(id + 1, 1, vec![])),
-        Some(ErrorCode::FetchSessionIdNotFound)
-    );
-    assert_eq!(
-        error(request(id, 2, vec![])),
-        Some(ErrorCode::InvalidFetchSessionEpoch)
-    );
-    let by_id = SessionRequest {
-        uses_ids: true,
-        ..request(id, 1, vec![])
-    };
+    assert_eq!(error(request(id + 1, 1, vec![])), Some(ErrorCode::FetchSessionIdNotFound));
+    assert_eq!(error(request(id, 2, vec![])), Some(ErrorCode::InvalidFetchSessionEpoch));
+    let by_id = SessionRequest { uses_ids: true, ..request(id, 1, vec![]) };
     assert_eq!(error(by_id), Some(ErrorCode::FetchSessionTopicIdError));
     // Two requests with one epoch: the later one wins, the other is told.
     let first = sessions.begin(request(id, 1, vec![]), NOW).unwrap();
@@ -158,16 +99,10 @@ fn wrong_sessions_and_epochs_are_told() {
 fn a_session_without_partitions_ends() {
     let sessions = FetchSessions::new(10);
     let id = open(&sessions, 1, NOW);
-    let forget = SessionRequest {
-        forgotten: vec![key(0)],
-        ..request(id, 1, vec![])
-    };
+    let forget = SessionRequest { forgotten: vec![key(0)], ..request(id, 1, vec![]) };
     let context = sessions.begin(forget, NOW).unwrap();
     assert!(context.items.is_empty());
-    assert_eq!(
-        sessions.finish(&context, &[], NOW, &RANDOM),
-        Ok((0, vec![]))
-    );
+    assert_eq!(sessions.finish(&context, &[], NOW, &RANDOM), Ok((0, vec![])));
     assert!(sessions.is_empty());
 }
 
@@ -190,10 +125,7 @@ fn the_cap_holds_and_evicts_as_kafka() {
     assert_eq!(open(&sessions, 1, later), 0, "none is smaller");
     let third = open(&sessions, 3, later);
     assert_ne!(third, 0);
-    assert_eq!(
-        sessions.begin(request(small, 2, vec![]), later).err(),
-        Some(ErrorCode::FetchSessionIdNotFound)
-    );
+    assert_eq!(sessions.begin(request(small, 2, vec![]), later).err(), Some(ErrorCode::FetchSessionIdNotFound));
     let much_later = later + Duration::from_secs(121);
     assert_ne!(open(&sessions, 1, much_later), 0, "stale ones go for any");
     assert_eq!(sessions.len(), 2);

@@ -14,10 +14,7 @@ const FIRST_WITH_SOFTWARE: i16 = 3;
 pub async fn handle(call: &Call, request: ApiVersionsRequest) -> ApiVersionsResponse {
     let named = is_name(&request.client_software_name) && is_name(&request.client_software_version);
     if call.version >= FIRST_WITH_SOFTWARE && !named {
-        return ApiVersionsResponse {
-            error_code: ErrorCode::InvalidRequest.code(),
-            ..Default::default()
-        };
+        return ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..Default::default() };
     }
     tracing::debug!(
         peer = %call.peer.address,
@@ -25,18 +22,13 @@ pub async fn handle(call: &Call, request: ApiVersionsRequest) -> ApiVersionsResp
         version = &*request.client_software_version,
         "client"
     );
-    ApiVersionsResponse {
-        api_keys: HANDLERS.iter().map(versions).collect(),
-        ..Default::default()
-    }
+    ApiVersionsResponse { api_keys: HANDLERS.iter().map(versions).collect(), ..Default::default() }
 }
 
 /// The answer to a version that we do not know: version 0, UNSUPPORTED_VERSION, and the versions of
 /// ApiVersions itself, so that the client can ask again.
 pub fn unsupported(call: Call) -> Pending {
-    let own = HANDLERS
-        .iter()
-        .filter(|handler| handler.key == ApiKey::ApiVersions);
+    let own = HANDLERS.iter().filter(|handler| handler.key == ApiKey::ApiVersions);
     let response = ApiVersionsResponse {
         error_code: ErrorCode::UnsupportedVersion.code(),
         api_keys: own.map(versions).collect(),

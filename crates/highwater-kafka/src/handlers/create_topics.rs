@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use highwater_meta::{CreateTopicError, NewTopic, Topic};
 use highwater_wire::messages::create_topics::{
-    CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest,
-    CreateTopicsResponse,
+    CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse,
 };
 use highwater_wire::{ErrorCode, Str};
 
@@ -21,38 +20,20 @@ const REPLICATION_FACTOR: i16 = 1;
 /// Creates each topic for itself; answers when they are durable, or the request's time is up.
 pub async fn handle(call: &Call, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let broker = &*call.broker;
-    let names: Vec<Str> = request
-        .topics
-        .iter()
-        .map(|topic| topic.name.clone())
-        .collect();
+    let names: Vec<Str> = request.topics.iter().map(|topic| topic.name.clone()).collect();
     let new: Vec<NewTopic> = request.topics.into_iter().map(new_topic).collect();
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     let create = broker.meta.create_topics(new, request.validate_only);
     let topics = match broker.env.timeout(timeout, create).await {
         Ok(created) => {
-            if created
-                .iter()
-                .flatten()
-                .any(|topic| &*topic.name == OFFSETS_TOPIC)
-            {
+            if created.iter().flatten().any(|topic| &*topic.name == OFFSETS_TOPIC) {
                 broker.groups.refresh();
             }
-            names
-                .into_iter()
-                .zip(created)
-                .map(|(name, outcome)| result(call, name, outcome))
-                .collect()
+            names.into_iter().zip(created).map(|(name, outcome)| result(call, name, outcome)).collect()
         }
-        Err(_) => names
-            .into_iter()
-            .map(|name| failed(name, ErrorCode::RequestTimedOut, None))
-            .collect(),
+        Err(_) => names.into_iter().map(|name| failed(name, ErrorCode::RequestTimedOut, None)).collect(),
     };
-    CreateTopicsResponse {
-        topics,
-        ..Default::default()
-    }
+    CreateTopicsResponse { topics, ..Default::default() }
 }
 
 fn new_topic(topic: CreatableTopic) -> NewTopic {
@@ -61,33 +42,17 @@ fn new_topic(topic: CreatableTopic) -> NewTopic {
         name: String::from(topic.name),
         partitions: topic.num_partitions,
         replication_factor: topic.replication_factor,
-        assignments: topic
-            .assignments
-            .into_iter()
-            .map(|one| (one.partition_index, one.broker_ids))
-            .collect(),
-        configs: topic
-            .configs
-            .into_iter()
-            .map(|one| config(one.name, one.value))
-            .collect::<BTreeMap<_, _>>(),
+        assignments: topic.assignments.into_iter().map(|one| (one.partition_index, one.broker_ids)).collect(),
+        configs: topic.configs.into_iter().map(|one| config(one.name, one.value)).collect::<BTreeMap<_, _>>(),
         internal: false,
     }
 }
 
-fn result(
-    call: &Call,
-    name: Str,
-    outcome: Result<Arc<Topic>, CreateTopicError>,
-) -> CreatableTopicResult {
+fn result(call: &Call, name: Str, outcome: Result<Arc<Topic>, CreateTopicError>) -> CreatableTopicResult {
     match outcome {
         Ok(topic) => {
             tracing::info!(topic = %topic.name, partitions = topic.partitions.len(), "topic created");
-            let configs = call
-                .broker
-                .meta
-                .state()
-                .describe_topic_configs(&topic.configs);
+            let configs = call.broker.meta.state().describe_topic_configs(&topic.configs);
             let config = |entry: highwater_meta::config::ConfigEntry| CreatableTopicConfigs {
                 name: Str::from_static(entry.name),
                 value: Some(Str::from(entry.value)),
@@ -103,19 +68,10 @@ fn result(
                 ..Default::default()
             }
         }
-        Err(error) => failed(
-            name,
-            errors::of_create_topic(&error),
-            Some(error.to_string()),
-        ),
+        Err(error) => failed(name, errors::of_create_topic(&error), Some(error.to_string())),
     }
 }
 
 fn failed(name: Str, error: ErrorCode, message: Option<String>) -> CreatableTopicResult {
-    CreatableTopicResult {
-        name,
-        error_code: error.code(),
-        error_message: message.map(Str::from),
-        ..Default::default()
-    }
+    CreatableTopicResult { name, error_code: error.code(), error_message: message.map(Str::from), ..Default::default() }
 }

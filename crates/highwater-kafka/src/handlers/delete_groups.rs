@@ -1,8 +1,6 @@
 //! DeleteGroups: of groups without members.
 
-use highwater_wire::messages::delete_groups::{
-    DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse,
-};
+use highwater_wire::messages::delete_groups::{DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse};
 
 use super::group_text::owned;
 use crate::errors;
@@ -14,14 +12,7 @@ pub async fn handle(call: &Call, request: DeleteGroupsRequest) -> DeleteGroupsRe
     for group_id in request.groups_names {
         let outcome = call.broker.groups.delete(owned(&group_id)).await;
         let error_code = errors::of_group_option(outcome.err());
-        results.push(DeletableGroupResult {
-            group_id,
-            error_code,
-            ..Default::default()
-        });
+        results.push(DeletableGroupResult { group_id, error_code, ..Default::default() });
     }
-    DeleteGroupsResponse {
-        results,
-        ..Default::default()
-    }
+    DeleteGroupsResponse { results, ..Default::default() }
 }

@@ -34,30 +34,18 @@ pub async fn handle(call: &Call, request: DeleteTopicsRequest) -> DeleteTopicsRe
     let named: Vec<DeleteTopicState> = if call.version >= FIRST_WITH_STATES {
         request.topics
     } else {
-        let by_name = |name| DeleteTopicState {
-            name: Some(name),
-            ..Default::default()
-        };
+        let by_name = |name| DeleteTopicState { name: Some(name), ..Default::default() };
         request.topic_names.into_iter().map(by_name).collect()
     };
     let mut asked: Vec<Asked> = named.into_iter().map(|one| find(&state, one)).collect();
     refuse_duplicates(&mut asked);
     let ids: Vec<TopicId> = asked.iter().filter_map(|one| one.found.ok()).collect();
-    let names: Vec<_> = ids
-        .iter()
-        .filter_map(|id| state.topic_by_id(*id))
-        .map(|topic| topic.name.clone())
-        .collect();
+    let names: Vec<_> = ids.iter().filter_map(|id| state.topic_by_id(*id)).map(|topic| topic.name.clone()).collect();
     drop(state);
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     let deleted = match ids.is_empty() {
         true => Ok(Vec::new()),
-        false => {
-            broker
-                .env
-                .timeout(timeout, broker.meta.delete_topics(ids))
-                .await
-        }
+        false => broker.env.timeout(timeout, broker.meta.delete_topics(ids)).await,
     };
     let any_deleted = matches!(&deleted, Ok(outcomes) if outcomes.iter().any(Result::is_ok));
     let mut outcomes = deleted.map(Vec::into_iter);
@@ -68,10 +56,7 @@ pub async fn handle(call: &Call, request: DeleteTopicsRequest) -> DeleteTopicsRe
             (Ok(_), Err(_)) => Some((ErrorCode::RequestTimedOut, None)),
             (Ok(_), Ok(outcomes)) => match outcomes.next() {
                 Some(Ok(())) => None,
-                Some(Err(error)) => Some((
-                    errors::of_delete_topic(&error, one.by_id),
-                    Some(error.to_string()),
-                )),
+                Some(Err(error)) => Some((errors::of_delete_topic(&error, one.by_id), Some(error.to_string()))),
                 None => Some((ErrorCode::UnknownServerError, None)),
             },
         };
@@ -81,10 +66,7 @@ pub async fn handle(call: &Call, request: DeleteTopicsRequest) -> DeleteTopicsRe
         tracing::info!(topics = ?names, "topics deleted");
         broker.groups.forget_topics(names).await;
     }
-    DeleteTopicsResponse {
-        responses,
-        ..Default::default()
-    }
+    DeleteTopicsResponse { responses, ..Default::default() }
 }
 
 fn find(state: &ClusterState, asked: DeleteTopicState) -> Asked {
@@ -92,10 +74,7 @@ fn find(state: &ClusterState, asked: DeleteTopicState) -> Asked {
     let by_id = !id.is_zero();
     let (name, found) = match (name, by_id) {
         (Some(name), false) => {
-            let found = state
-                .topic(&name)
-                .map(|topic| topic.id)
-                .ok_or(ErrorCode::UnknownTopicOrPartition);
+            let found = state.topic(&name).map(|topic| topic.id).ok_or(ErrorCode::UnknownTopicOrPartition);
             (Some(name), found)
         }
         (None, true) => match state.topic_by_id(id.into()) {
@@ -105,12 +84,7 @@ fn find(state: &ClusterState, asked: DeleteTopicState) -> Asked {
         (name, _) => (name, Err(ErrorCode::InvalidRequest)),
     };
     let id = found.map_or(id, Uuid::from);
-    Asked {
-        name,
-        id,
-        found,
-        by_id,
-    }
+    Asked { name, id, found, by_id }
 }
 
 /// A topic that is named twice is not deleted, as in Kafka.
@@ -122,33 +96,20 @@ fn refuse_duplicates(asked: &mut [Asked]) {
         }
     }
     for one in asked {
-        if one
-            .found
-            .is_ok_and(|id| counts.get(&id).is_some_and(|count| *count > 1))
-        {
+        if one.found.is_ok_and(|id| counts.get(&id).is_some_and(|count| *count > 1)) {
             one.found = Err(ErrorCode::InvalidRequest);
         }
     }
 }
 
-fn result(
-    call: &Call,
-    asked: Asked,
-    failure: Option<(ErrorCode, Option<String>)>,
-) -> DeletableTopicResult {
+fn result(call: &Call, asked: Asked, failure: Option<(ErrorCode, Option<String>)>) -> DeletableTopicResult {
     let (error, message) = failure.unwrap_or((ErrorCode::None, None));
     let error = match error {
-        ErrorCode::TopicDeletionDisabled if call.version < FIRST_WITH_DISABLED => {
-            ErrorCode::InvalidRequest
-        }
+        ErrorCode::TopicDeletionDisabled if call.version < FIRST_WITH_DISABLED => ErrorCode::InvalidRequest,
         error => error,
     };
     // Versions below 6 have no null name; they never name topics by id.
-    let name = if call.version < FIRST_WITH_STATES {
-        Some(asked.name.unwrap_or_default())
-    } else {
-        asked.name
-    };
+    let name = if call.version < FIRST_WITH_STATES { Some(asked.name.unwrap_or_default()) } else { asked.name };
     DeletableTopicResult {
         name,
         topic_id: asked.id,

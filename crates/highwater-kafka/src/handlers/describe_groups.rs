@@ -24,32 +24,22 @@ pub async fn handle(call: &Call, request: DescribeGroupsRequest) -> DescribeGrou
             Err(error) => failed(call.version, group_id, error),
         });
     }
-    DescribeGroupsResponse {
-        groups,
-        ..Default::default()
-    }
+    DescribeGroupsResponse { groups, ..Default::default() }
 }
 
 fn failed(version: i16, group_id: Str, error: GroupError) -> DescribedGroup {
-    let group = DescribedGroup {
-        group_id,
-        ..Default::default()
-    };
+    let group = DescribedGroup { group_id, ..Default::default() };
     match error {
-        GroupError::GroupIdNotFound if version < FIRST_WITH_NOT_FOUND => DescribedGroup {
-            group_state: Str::from_static(GroupState::Dead.as_str()),
-            ..group
-        },
+        GroupError::GroupIdNotFound if version < FIRST_WITH_NOT_FOUND => {
+            DescribedGroup { group_state: Str::from_static(GroupState::Dead.as_str()), ..group }
+        }
         GroupError::GroupIdNotFound => DescribedGroup {
             group_state: Str::from_static(GroupState::Dead.as_str()),
             error_code: errors::of_group(error),
             error_message: Some(Str::from(format!("Group {} not found.", group.group_id))),
             ..group
         },
-        _ => DescribedGroup {
-            error_code: errors::of_group(error),
-            ..group
-        },
+        _ => DescribedGroup { error_code: errors::of_group(error), ..group },
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use highwater_log::Isolation;
 use highwater_meta::ClusterState;
 use highwater_wire::messages::fetch::{
-    AbortedTransaction, FetchRequest, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch,
-    NodeEndpoint, PartitionData,
+    AbortedTransaction, FetchRequest, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint,
+    PartitionData,
 };
 use highwater_wire::{Decoder, ErrorCode, Records, Str, Uuid};
 
@@ -35,8 +35,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// Decodes; everything else happens at the head of the connection, since an answer cannot be
 /// written earlier and would only hold memory.
 pub fn begin(call: Call, mut decoder: Decoder, charge: Charge) -> Result<Pending, String> {
-    let request =
-        FetchRequest::decode(&mut decoder, call.version).map_err(|error| error.to_string())?;
+    let request = FetchRequest::decode(&mut decoder, call.version).map_err(|error| error.to_string())?;
     let charge = keep(charge, &decoder, &call);
     Ok(Box::pin(async move {
         let _charge = charge;
@@ -46,25 +45,16 @@ pub fn begin(call: Call, mut decoder: Decoder, charge: Charge) -> Result<Pending
 
 async fn handle(call: &Call, request: FetchRequest) -> Reply {
     let broker = &*call.broker;
-    let isolation = if request.isolation_level == READ_COMMITTED {
-        Isolation::ReadCommitted
-    } else {
-        Isolation::ReadUncommitted
-    };
-    let limits = Limits {
-        max_bytes: size(request.max_bytes).min(broker.config.fetch_max_bytes),
-        isolation,
-    };
+    let isolation =
+        if request.isolation_level == READ_COMMITTED { Isolation::ReadCommitted } else { Isolation::ReadUncommitted };
+    let limits = Limits { max_bytes: size(request.max_bytes).min(broker.config.fetch_max_bytes), isolation };
     let max_wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     let patience = Patience {
         // More than fits is never reached.
         min_bytes: size(request.min_bytes).min(limits.max_bytes),
         max_wait: max_wait.min(LONGEST_WAIT),
     };
-    let context = match broker
-        .sessions
-        .begin(session_request(call, &request), broker.env.now())
-    {
+    let context = match broker.sessions.begin(session_request(call, &request), broker.env.now()) {
         Ok(context) => context,
         Err(error) => return failed(call, error),
     };
@@ -74,9 +64,7 @@ async fn handle(call: &Call, request: FetchRequest) -> Reply {
     drop(state);
     let mut pass = poll::until_enough(broker, &targets, limits, patience).await;
     let found: Vec<_> = pass.answers.iter().map(Answer::found).collect();
-    let finished = broker
-        .sessions
-        .finish(&context, &found, broker.env.now(), &*broker.env.random);
+    let finished = broker.sessions.finish(&context, &found, broker.env.now(), &*broker.env.random);
     let (session_id, named) = match finished {
         Ok(finished) => finished,
         Err(error) => return failed(call, error),
@@ -91,10 +79,7 @@ async fn handle(call: &Call, request: FetchRequest) -> Reply {
 }
 
 fn failed(call: &Call, error: ErrorCode) -> Reply {
-    let response = FetchResponse {
-        error_code: error.code(),
-        ..Default::default()
-    };
+    let response = FetchResponse { error_code: error.code(), ..Default::default() };
     call.reply(|encoder, version| response.encode(encoder, version))
 }
 
@@ -105,19 +90,9 @@ fn size(bytes: i32) -> usize {
 fn session_request(call: &Call, request: &FetchRequest) -> SessionRequest {
     let uses_ids = call.version >= FIRST_WITH_IDS;
     let key = |topic: &Str, id: Uuid| {
-        if uses_ids {
-            TopicKey::Id(id.into())
-        } else {
-            TopicKey::Name(Arc::from(topic.as_str()))
-        }
+        if uses_ids { TopicKey::Id(id.into()) } else { TopicKey::Name(Arc::from(topic.as_str())) }
     };
-    let mut items = Vec::with_capacity(
-        request
-            .topics
-            .iter()
-            .map(|topic| topic.partitions.len())
-            .sum(),
-    );
+    let mut items = Vec::with_capacity(request.topics.iter().map(|topic| topic.partitions.len()).sum());
     for topic in &request.topics {
         let key = key(&topic.topic, topic.topic_id);
         items.extend(topic.partitions.iter().map(|partition| FetchItem {
@@ -130,20 +105,9 @@ fn session_request(call: &Call, request: &FetchRequest) -> SessionRequest {
     let mut forgotten = Vec::new();
     for topic in &request.forgotten_topics_data {
         let key = key(&topic.topic, topic.topic_id);
-        forgotten.extend(
-            topic
-                .partitions
-                .iter()
-                .map(|partition| -> PartitionKey { (key.clone(), *partition) }),
-        );
+        forgotten.extend(topic.partitions.iter().map(|partition| -> PartitionKey { (key.clone(), *partition) }));
     }
-    SessionRequest {
-        id: request.session_id,
-        epoch: request.session_epoch,
-        uses_ids,
-        items,
-        forgotten,
-    }
+    SessionRequest { id: request.session_id, epoch: request.session_epoch, uses_ids, items, forgotten }
 }
 
 /// The answer, with consecutive partitions of a topic together, as Kafka's.
@@ -154,10 +118,7 @@ fn respond(
     pass: Pass,
     isolation: Isolation,
 ) -> FetchResponse {
-    let mut response = FetchResponse {
-        session_id,
-        ..Default::default()
-    };
+    let mut response = FetchResponse { session_id, ..Default::default() };
     let state = call.broker.meta.state();
     let mut last: Option<TopicKey> = None;
     for ((item, named), answer) in items.zip(pass.answers) {
@@ -171,14 +132,8 @@ fn respond(
         }
         if last.as_ref() != Some(&key) {
             let topic = match &key {
-                TopicKey::Name(name) => FetchableTopicResponse {
-                    topic: Str::from(&**name),
-                    ..Default::default()
-                },
-                TopicKey::Id(id) => FetchableTopicResponse {
-                    topic_id: (*id).into(),
-                    ..Default::default()
-                },
+                TopicKey::Name(name) => FetchableTopicResponse { topic: Str::from(&**name), ..Default::default() },
+                TopicKey::Id(id) => FetchableTopicResponse { topic_id: (*id).into(), ..Default::default() },
             };
             response.responses.push(topic);
             last = Some(key);
@@ -192,11 +147,7 @@ fn respond(
 
 fn partition_data(partition_index: i32, answer: Answer, isolation: Isolation) -> PartitionData {
     let aborted = |list: Vec<(i64, i64)>| {
-        let one = |(producer_id, first_offset)| AbortedTransaction {
-            producer_id,
-            first_offset,
-            ..Default::default()
-        };
+        let one = |(producer_id, first_offset)| AbortedTransaction { producer_id, first_offset, ..Default::default() };
         list.into_iter().map(one).collect()
     };
     match answer {
@@ -209,16 +160,13 @@ fn partition_data(partition_index: i32, answer: Answer, isolation: Isolation) ->
             ..Default::default()
         },
         Answer::Read { marks, records } => {
-            let (chunks, list) = records.map_or_else(Default::default, |records| {
-                (records.chunks, records.aborted)
-            });
+            let (chunks, list) = records.map_or_else(Default::default, |records| (records.chunks, records.aborted));
             PartitionData {
                 partition_index,
                 high_watermark: marks.high_watermark,
                 last_stable_offset: marks.last_stable,
                 log_start_offset: marks.log_start,
-                aborted_transactions: (isolation == Isolation::ReadCommitted)
-                    .then(|| aborted(list)),
+                aborted_transactions: (isolation == Isolation::ReadCommitted).then(|| aborted(list)),
                 records: Some(Records::from(chunks)),
                 ..Default::default()
             }
@@ -233,10 +181,7 @@ fn tell_leader(
     data: &mut PartitionData,
     endpoints: &mut Vec<NodeEndpoint>,
 ) {
-    let moved = [
-        ErrorCode::NotLeaderOrFollower.code(),
-        ErrorCode::FencedLeaderEpoch.code(),
-    ];
+    let moved = [ErrorCode::NotLeaderOrFollower.code(), ErrorCode::FencedLeaderEpoch.code()];
     if !moved.contains(&data.error_code) {
         return;
     }
@@ -244,21 +189,11 @@ fn tell_leader(
         TopicKey::Name(name) => state.topic(name),
         TopicKey::Id(id) => state.topic_by_id(*id),
     };
-    let Some(hint) =
-        topic.and_then(|topic| topics::leader_hint(&call.broker, topic, data.partition_index))
-    else {
+    let Some(hint) = topic.and_then(|topic| topics::leader_hint(&call.broker, topic, data.partition_index)) else {
         return;
     };
-    data.current_leader = LeaderIdAndEpoch {
-        leader_id: hint.node,
-        leader_epoch: hint.epoch,
-        ..Default::default()
-    };
-    if call.version >= FIRST_WITH_ENDPOINTS
-        && endpoints
-            .iter()
-            .all(|endpoint| endpoint.node_id != hint.node)
-    {
+    data.current_leader = LeaderIdAndEpoch { leader_id: hint.node, leader_epoch: hint.epoch, ..Default::default() };
+    if call.version >= FIRST_WITH_ENDPOINTS && endpoints.iter().all(|endpoint| endpoint.node_id != hint.node) {
         endpoints.push(NodeEndpoint {
             node_id: hint.node,
             host: Str::from(hint.endpoint.host),

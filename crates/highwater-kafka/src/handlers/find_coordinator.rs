@@ -4,9 +4,7 @@
 //! first, and TRANSACTIONAL_ID_AUTHORIZATION_FAILED is fatal to it.
 
 use highwater_groups::partition_for;
-use highwater_wire::messages::find_coordinator::{
-    Coordinator, FindCoordinatorRequest, FindCoordinatorResponse,
-};
+use highwater_wire::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
 use highwater_wire::{ErrorCode, Str};
 
 use crate::brokers::BrokerInfo;
@@ -28,10 +26,7 @@ pub async fn handle(call: &Call, request: FindCoordinatorRequest) -> FindCoordin
             let found = find(call, &key, request.key_type).await;
             coordinators.push(coordinator(key, found));
         }
-        return FindCoordinatorResponse {
-            coordinators,
-            ..Default::default()
-        };
+        return FindCoordinatorResponse { coordinators, ..Default::default() };
     }
     let found = find(call, &request.key, request.key_type).await;
     let one = coordinator(request.key, found);
@@ -59,9 +54,7 @@ async fn find(call: &Call, key: &str, key_type: i8) -> Result<BrokerInfo, ErrorC
     let count = u32::try_from(topic.partitions.len()).unwrap_or(u32::MAX);
     let shard = topic.partitions.get(partition_for(key, count) as usize);
     let leader = shard.and_then(|shard| broker.brokers.leader(*shard));
-    leader
-        .and_then(|leader| broker.brokers.find(leader.node))
-        .ok_or(ErrorCode::CoordinatorNotAvailable)
+    leader.and_then(|leader| broker.brokers.find(leader.node)).ok_or(ErrorCode::CoordinatorNotAvailable)
 }
 
 fn coordinator(key: Str, found: Result<BrokerInfo, ErrorCode>) -> Coordinator {

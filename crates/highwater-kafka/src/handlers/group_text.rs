@@ -33,12 +33,7 @@ pub fn wire_option(text: Option<&Arc<str>>) -> Option<Str> {
 }
 
 /// The member of a request.
-pub fn caller(
-    group_id: &Str,
-    generation: i32,
-    member_id: &Str,
-    instance_id: Option<&Str>,
-) -> Caller {
+pub fn caller(group_id: &Str, generation: i32, member_id: &Str, instance_id: Option<&Str>) -> Caller {
     Caller {
         group_id: owned(group_id),
         generation,

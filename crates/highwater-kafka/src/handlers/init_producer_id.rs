@@ -18,11 +18,7 @@ pub async fn handle(call: &Call, request: InitProducerIdRequest) -> InitProducer
         Some(_) => return failed(ErrorCode::TransactionalIdAuthorizationFailed),
     }
     match call.broker.producer_ids.next().await {
-        Ok(producer_id) => InitProducerIdResponse {
-            producer_id,
-            producer_epoch: 0,
-            ..Default::default()
-        },
+        Ok(producer_id) => InitProducerIdResponse { producer_id, producer_epoch: 0, ..Default::default() },
         Err(error) => {
             tracing::warn!(%error, "no producer ids");
             // What Kafka answers while it waits for a block: producers try again.
@@ -32,10 +28,5 @@ pub async fn handle(call: &Call, request: InitProducerIdRequest) -> InitProducer
 }
 
 fn failed(error: ErrorCode) -> InitProducerIdResponse {
-    InitProducerIdResponse {
-        error_code: error.code(),
-        producer_id: -1,
-        producer_epoch: -1,
-        ..Default::default()
-    }
+    InitProducerIdResponse { error_code: error.code(), producer_id: -1, producer_epoch: -1, ..Default::default() }
 }

@@ -6,9 +6,7 @@ use futures::future::{Either, select};
 use highwater_groups::GroupError;
 use highwater_groups::api::{JoinGroup, JoinReply, Protocol};
 use highwater_wire::Str;
-use highwater_wire::messages::join_group::{
-    JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember,
-};
+use highwater_wire::messages::join_group::{JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember};
 
 use super::group_text::{owned, owned_bytes, owned_option, wire, wire_option};
 use crate::errors;
@@ -36,10 +34,7 @@ pub async fn handle(call: &Call, request: JoinGroupRequest) -> JoinGroupResponse
         protocols: request
             .protocols
             .iter()
-            .map(|one| Protocol {
-                name: owned(&one.name),
-                metadata: owned_bytes(&one.metadata),
-            })
+            .map(|one| Protocol { name: owned(&one.name), metadata: owned_bytes(&one.metadata) })
             .collect(),
         requires_known_member_id: call.version >= FIRST_WITH_REQUIRED_ID,
         supports_skipping_assignment: call.version >= FIRST_WITH_SKIPPING,

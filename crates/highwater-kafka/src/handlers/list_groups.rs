@@ -23,14 +23,8 @@ pub async fn handle(call: &Call, request: ListGroupsRequest) -> ListGroupsRespon
                 group_type: Str::from_static(group.group_type),
                 ..Default::default()
             };
-            ListGroupsResponse {
-                groups: groups.iter().map(one).collect(),
-                ..Default::default()
-            }
+            ListGroupsResponse { groups: groups.iter().map(one).collect(), ..Default::default() }
         }
-        Err(error) => ListGroupsResponse {
-            error_code: errors::of_group(error),
-            ..Default::default()
-        },
+        Err(error) => ListGroupsResponse { error_code: errors::of_group(error), ..Default::default() },
     }
 }

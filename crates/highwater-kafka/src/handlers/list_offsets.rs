@@ -30,11 +30,8 @@ const READ_COMMITTED: i8 = 1;
 
 /// Answers for each partition.
 pub async fn handle(call: &Call, request: ListOffsetsRequest) -> ListOffsetsResponse {
-    let isolation = if request.isolation_level == READ_COMMITTED {
-        Isolation::ReadCommitted
-    } else {
-        Isolation::ReadUncommitted
-    };
+    let isolation =
+        if request.isolation_level == READ_COMMITTED { Isolation::ReadCommitted } else { Isolation::ReadUncommitted };
     let twice = named_twice(&request);
     let state = call.broker.meta.state();
     let mut response = ListOffsetsResponse::default();
@@ -48,11 +45,7 @@ pub async fn handle(call: &Call, request: ListOffsetsRequest) -> ListOffsetsResp
             };
             partitions.push(answer(call.version, partition.partition_index, found));
         }
-        response.topics.push(ListOffsetsTopicResponse {
-            name: topic.name,
-            partitions,
-            ..Default::default()
-        });
+        response.topics.push(ListOffsetsTopicResponse { name: topic.name, partitions, ..Default::default() });
     }
     response
 }
@@ -78,20 +71,14 @@ async fn find(
     asked: &ListOffsetsPartition,
     isolation: Isolation,
 ) -> Result<Option<FoundOffset>, ErrorCode> {
-    let query =
-        query(asked.timestamp, call.version, isolation).ok_or(ErrorCode::UnsupportedVersion)?;
-    let topic = state
-        .topic(name)
-        .ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let query = query(asked.timestamp, call.version, isolation).ok_or(ErrorCode::UnsupportedVersion)?;
+    let topic = state.topic(name).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let partition = topics::open(&call.broker, topic, asked.partition_index)?;
     let marks = partition.marks().map_err(|error| errors::of_read(&error))?;
     topics::check_leader_epoch(asked.current_leader_epoch, marks.leader_epoch)?;
     match query {
         Asked::Tiered => Ok(None),
-        Asked::Log(query) => partition
-            .offset_for(query)
-            .await
-            .map_err(|error| errors::of_read(&error)),
+        Asked::Log(query) => partition.offset_for(query).await.map_err(|error| errors::of_read(&error)),
     }
 }
 
@@ -116,26 +103,16 @@ fn answer(
     partition_index: i32,
     found: Result<Option<FoundOffset>, ErrorCode>,
 ) -> ListOffsetsPartitionResponse {
-    let nothing = ListOffsetsPartitionResponse {
-        partition_index,
-        ..Default::default()
-    };
+    let nothing = ListOffsetsPartitionResponse { partition_index, ..Default::default() };
     match found {
         Ok(Some(found)) => ListOffsetsPartitionResponse {
             offset: found.offset,
             timestamp: found.timestamp_ms,
-            leader_epoch: if version >= FIRST_WITH_EPOCH {
-                found.leader_epoch
-            } else {
-                -1
-            },
+            leader_epoch: if version >= FIRST_WITH_EPOCH { found.leader_epoch } else { -1 },
             ..nothing
         },
         Ok(None) => nothing,
-        Err(error) => ListOffsetsPartitionResponse {
-            error_code: error.code(),
-            ..nothing
-        },
+        Err(error) => ListOffsetsPartitionResponse { error_code: error.code(), ..nothing },
     }
 }
 
@@ -146,20 +123,9 @@ mod tests {
     #[test]
     fn special_timestamps_belong_to_versions() {
         let isolation = Isolation::ReadUncommitted;
-        for (timestamp, least) in [
-            (0, 1),
-            (-1, 1),
-            (-2, 1),
-            (-3, 7),
-            (-4, 8),
-            (-5, 9),
-            (-6, 11),
-        ] {
+        for (timestamp, least) in [(0, 1), (-1, 1), (-2, 1), (-3, 7), (-4, 8), (-5, 9), (-6, 11)] {
             assert!(query(timestamp, least, isolation).is_some(), "{timestamp}");
-            assert!(
-                query(timestamp, least - 1, isolation).is_none(),
-                "{timestamp}"
-            );
+            assert!(query(timestamp, least - 1, isolation).is_none(), "{timestamp}");
         }
         assert_eq!(query(-7, 11, isolation), None);
         assert_eq!(query(i64::MIN, 11, isolation), None);

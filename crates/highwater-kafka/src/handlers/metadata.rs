@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use highwater_meta::{ClusterState, CreateTopicError, NewTopic, Topic, names};
 use highwater_wire::messages::metadata::{
-    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
-    MetadataResponsePartition, MetadataResponseTopic,
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
+    MetadataResponseTopic,
 };
 use highwater_wire::{ErrorCode, Str, Uuid};
 
@@ -32,20 +32,12 @@ pub async fn handle(call: &Call, request: MetadataRequest) -> MetadataResponse {
     let topics = match asked {
         None => {
             let state = broker.meta.state();
-            state
-                .topics()
-                .map(|topic| described(broker, topic))
-                .collect()
+            state.topics().map(|topic| described(broker, topic)).collect()
         }
         Some(asked) => named(call, asked, request.allow_auto_topic_creation).await,
     };
     MetadataResponse {
-        brokers: broker
-            .brokers
-            .live()
-            .into_iter()
-            .map(described_broker)
-            .collect(),
+        brokers: broker.brokers.live().into_iter().map(described_broker).collect(),
         cluster_id: Some(Str::from(broker.meta.state().cluster_id_text())),
         // Every broker serves what Kafka's controller does for clients.
         controller_id: broker.config.node_id.0,
@@ -54,19 +46,11 @@ pub async fn handle(call: &Call, request: MetadataRequest) -> MetadataResponse {
     }
 }
 
-async fn named(
-    call: &Call,
-    asked: Vec<MetadataRequestTopic>,
-    may_create: bool,
-) -> Vec<MetadataResponseTopic> {
+async fn named(call: &Call, asked: Vec<MetadataRequestTopic>, may_create: bool) -> Vec<MetadataResponseTopic> {
     let broker = &*call.broker;
     let state = broker.meta.state();
     let may_create = may_create && state.settings().auto_create_topics;
-    let created = if may_create {
-        create_missing(broker, &state, &asked).await
-    } else {
-        BTreeMap::new()
-    };
+    let created = if may_create { create_missing(broker, &state, &asked).await } else { BTreeMap::new() };
     let state = broker.meta.state();
     let mut topics = Vec::with_capacity(asked.len());
     for one in asked {
@@ -84,11 +68,7 @@ async fn named(
                 (None, None) => failed(Some(name), Uuid::ZERO, ErrorCode::UnknownTopicOrPartition),
             },
             // Both or neither, or an id in a version where Kafka's server never read them.
-            (name, id) => failed(
-                Some(name.unwrap_or_default()),
-                id,
-                ErrorCode::InvalidRequest,
-            ),
+            (name, id) => failed(Some(name.unwrap_or_default()), id, ErrorCode::InvalidRequest),
         });
     }
     topics
@@ -100,10 +80,7 @@ async fn create_missing(
     state: &ClusterState,
     asked: &[MetadataRequestTopic],
 ) -> BTreeMap<String, ErrorCode> {
-    let missing = asked
-        .iter()
-        .filter_map(|one| one.name.as_deref())
-        .filter(|name| state.topic(name).is_none());
+    let missing = asked.iter().filter_map(|one| one.name.as_deref()).filter(|name| state.topic(name).is_none());
     let mut new: BTreeMap<&str, NewTopic> = BTreeMap::new();
     for name in missing {
         let topic = match name {
@@ -116,10 +93,7 @@ async fn create_missing(
         return BTreeMap::new();
     }
     let names: Vec<String> = new.keys().map(|name| (*name).to_owned()).collect();
-    let created = broker
-        .meta
-        .create_topics(new.into_values().collect(), false)
-        .await;
+    let created = broker.meta.create_topics(new.into_values().collect(), false).await;
     let failure = |(name, outcome): (String, Result<Arc<Topic>, CreateTopicError>)| match outcome {
         Ok(topic) => {
             tracing::info!(topic = %topic.name, partitions = topic.partitions.len(), "topic auto-created");
@@ -136,36 +110,27 @@ async fn create_missing(
 
 fn failed(name: Option<Str>, topic_id: Uuid, error: ErrorCode) -> MetadataResponseTopic {
     let is_internal = name.as_deref().is_some_and(names::is_internal);
-    MetadataResponseTopic {
-        error_code: error.code(),
-        name,
-        topic_id,
-        is_internal,
-        ..Default::default()
-    }
+    MetadataResponseTopic { error_code: error.code(), name, topic_id, is_internal, ..Default::default() }
 }
 
 fn described(broker: &Broker, topic: &Topic) -> MetadataResponseTopic {
-    let partitions = (0i32..)
-        .zip(&topic.partitions)
-        .map(
-            |(partition_index, shard)| match broker.brokers.leader(*shard) {
-                Some(leader) => MetadataResponsePartition {
-                    partition_index,
-                    leader_id: leader.node.0,
-                    leader_epoch: leader.leader_epoch,
-                    replica_nodes: vec![leader.node.0],
-                    isr_nodes: vec![leader.node.0],
-                    ..Default::default()
-                },
-                None => MetadataResponsePartition {
-                    error_code: ErrorCode::LeaderNotAvailable.code(),
-                    partition_index,
-                    leader_id: -1,
-                    ..Default::default()
-                },
+    let partitions =
+        (0i32..).zip(&topic.partitions).map(|(partition_index, shard)| match broker.brokers.leader(*shard) {
+            Some(leader) => MetadataResponsePartition {
+                partition_index,
+                leader_id: leader.node.0,
+                leader_epoch: leader.leader_epoch,
+                replica_nodes: vec![leader.node.0],
+                isr_nodes: vec![leader.node.0],
+                ..Default::default()
             },
-        );
+            None => MetadataResponsePartition {
+                error_code: ErrorCode::LeaderNotAvailable.code(),
+                partition_index,
+                leader_id: -1,
+                ..Default::default()
+            },
+        });
     MetadataResponseTopic {
         name: Some(text(&topic.name)),
         topic_id: topic.id.into(),

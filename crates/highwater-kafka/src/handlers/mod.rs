@@ -65,9 +65,8 @@ macro_rules! at_head {
             advertised: ApiKey::$key.valid_versions(),
             served: ApiKey::$key.served_versions(),
             begin: Begin::AtHead(|call, mut decoder, charge| {
-                let request =
-                    highwater_wire::messages::$module::$request::decode(&mut decoder, call.version)
-                        .map_err(|error| error.to_string())?;
+                let request = highwater_wire::messages::$module::$request::decode(&mut decoder, call.version)
+                    .map_err(|error| error.to_string())?;
                 let charge = keep(charge, &decoder, &call);
                 Ok(Box::pin(async move {
                     let _charge = charge;
@@ -85,9 +84,7 @@ pub static HANDLERS: [Handler; 19] = [
         key: ApiKey::Produce,
         advertised: ApiKey::Produce.valid_versions(),
         served: ApiKey::Produce.served_versions(),
-        begin: Begin::InOrder(|call, decoder, charge| {
-            Box::pin(produce::begin(call, decoder, charge))
-        }),
+        begin: Begin::InOrder(|call, decoder, charge| Box::pin(produce::begin(call, decoder, charge))),
     },
     Handler {
         key: ApiKey::Fetch,

@@ -7,8 +7,8 @@ use highwater_meta::{ClusterState, Topic};
 use highwater_types::TopicId;
 use highwater_wire::ErrorCode;
 use highwater_wire::messages::offset_commit::{
-    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
-    OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse,
+    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
 
 use super::group_text::{caller, owned_option};
@@ -26,12 +26,7 @@ pub async fn handle(call: &Call, request: OffsetCommitRequest) -> OffsetCommitRe
     let state = call.broker.meta.state();
     let instance_id = request.group_instance_id.as_ref();
     let generation = request.generation_id_or_member_epoch;
-    let caller = caller(
-        &request.group_id,
-        generation,
-        &request.member_id,
-        instance_id,
-    );
+    let caller = caller(&request.group_id, generation, &request.member_id, instance_id);
     let mut response = OffsetCommitResponse::default();
     let mut wanted = Vec::new();
     for topic in request.topics {
@@ -53,23 +48,15 @@ pub async fn handle(call: &Call, request: OffsetCommitRequest) -> OffsetCommitRe
     let codes = match call.broker.groups.commit(commit).await {
         Ok(results) => {
             let all = results.into_iter().flat_map(|topic| topic.partitions);
-            all.map(|partition| errors::of_group_option(partition.error))
-                .collect()
+            all.map(|partition| errors::of_group_option(partition.error)).collect()
         }
         Err(error) => {
-            let count = wanted
-                .iter()
-                .flatten()
-                .map(|topic| topic.partitions.len())
-                .sum();
+            let count = wanted.iter().flatten().map(|topic| topic.partitions.len()).sum();
             vec![errors::of_group(error); count]
         }
     };
     // What was to be committed has no code yet, in the order of the request.
-    let pending = response
-        .topics
-        .iter_mut()
-        .flat_map(|topic| &mut topic.partitions);
+    let pending = response.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
     let pending = pending.filter(|partition| partition.error_code == ErrorCode::None.code());
     for (partition, code) in pending.zip(codes) {
         partition.error_code = code;
@@ -100,20 +87,13 @@ fn split(
         })
         .collect();
     let commit = found.ok().and_then(|topic| commit_topic(topic, &asked));
-    let answered = OffsetCommitResponseTopic {
-        name: asked.name,
-        topic_id: asked.topic_id,
-        partitions,
-        ..Default::default()
-    };
+    let answered =
+        OffsetCommitResponseTopic { name: asked.name, topic_id: asked.topic_id, partitions, ..Default::default() };
     (answered, commit)
 }
 
 fn commit_topic(topic: &Topic, asked: &OffsetCommitRequestTopic) -> Option<CommitTopic> {
-    let existing = asked
-        .partitions
-        .iter()
-        .filter(|one| topic.shard(one.partition_index).is_some());
+    let existing = asked.partitions.iter().filter(|one| topic.shard(one.partition_index).is_some());
     let partitions: Vec<CommitPartition> = existing
         .map(|one| CommitPartition {
             partition: one.partition_index,
@@ -123,9 +103,5 @@ fn commit_topic(topic: &Topic, asked: &OffsetCommitRequestTopic) -> Option<Commi
         })
         .collect();
     let topic_id: TopicId = topic.id;
-    (!partitions.is_empty()).then(|| CommitTopic {
-        name: Arc::clone(&topic.name),
-        topic_id,
-        partitions,
-    })
+    (!partitions.is_empty()).then(|| CommitTopic { name: Arc::clone(&topic.name), topic_id, partitions })
 }

@@ -8,8 +8,8 @@ use highwater_meta::ClusterState;
 use highwater_types::TopicId;
 use highwater_wire::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
-    OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition,
-    OffsetFetchResponsePartitions, OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+    OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
 use highwater_wire::{ErrorCode, Str, Uuid};
 
@@ -34,9 +34,7 @@ pub async fn handle(call: &Call, request: OffsetFetchRequest) -> OffsetFetchResp
         };
         let group = OffsetFetchRequestGroup {
             group_id: request.group_id,
-            topics: request
-                .topics
-                .map(|topics| topics.into_iter().map(renamed).collect()),
+            topics: request.topics.map(|topics| topics.into_iter().map(renamed).collect()),
             ..Default::default()
         };
         return as_one(call.version, one(call, group, request.require_stable).await);
@@ -45,19 +43,12 @@ pub async fn handle(call: &Call, request: OffsetFetchRequest) -> OffsetFetchResp
     for group in request.groups {
         groups.push(one(call, group, request.require_stable).await);
     }
-    OffsetFetchResponse {
-        groups,
-        ..Default::default()
-    }
+    OffsetFetchResponse { groups, ..Default::default() }
 }
 
 /// The answer for one group; with an error it names the partitions of the request, which only
 /// version 1 sends.
-async fn one(
-    call: &Call,
-    group: OffsetFetchRequestGroup,
-    require_stable: bool,
-) -> OffsetFetchResponseGroup {
+async fn one(call: &Call, group: OffsetFetchRequestGroup, require_stable: bool) -> OffsetFetchResponseGroup {
     let state = call.broker.meta.state();
     let by_id = call.version >= FIRST_WITH_IDS;
     let mut unknown = Vec::new();
@@ -65,86 +56,45 @@ async fn one(
     for topic in group.topics.into_iter().flatten() {
         match resolve(&state, &topic, by_id) {
             Some(topic) => wanted.get_or_insert_default().push(topic),
-            None => unknown.push(failed(
-                topic.name,
-                topic.topic_id,
-                &topic.partition_indexes,
-                ErrorCode::UnknownTopicId,
-            )),
+            None => {
+                unknown.push(failed(topic.name, topic.topic_id, &topic.partition_indexes, ErrorCode::UnknownTopicId))
+            }
         }
     }
     let all = wanted.is_none();
-    let fetch = OffsetFetch {
-        group_id: owned(&group.group_id),
-        topics: wanted.clone(),
-        require_stable,
-    };
-    let response = OffsetFetchResponseGroup {
-        group_id: group.group_id,
-        ..Default::default()
-    };
+    let fetch = OffsetFetch { group_id: owned(&group.group_id), topics: wanted.clone(), require_stable };
+    let response = OffsetFetchResponseGroup { group_id: group.group_id, ..Default::default() };
     match call.broker.groups.fetch(fetch).await {
         Ok(fetched) => {
-            let named = fetched
-                .iter()
-                .filter_map(|topic| fetched_topic(&state, topic, all && by_id));
-            OffsetFetchResponseGroup {
-                topics: named.chain(unknown).collect(),
-                ..response
-            }
+            let named = fetched.iter().filter_map(|topic| fetched_topic(&state, topic, all && by_id));
+            OffsetFetchResponseGroup { topics: named.chain(unknown).collect(), ..response }
         }
         Err(error) if call.version < FIRST_WITH_TOP_ERROR => {
-            let topics = wanted
-                .iter()
-                .flatten()
-                .map(|topic| with_error(topic, error));
-            OffsetFetchResponseGroup {
-                topics: topics.collect(),
-                error_code: errors::of_group(error),
-                ..response
-            }
+            let topics = wanted.iter().flatten().map(|topic| with_error(topic, error));
+            OffsetFetchResponseGroup { topics: topics.collect(), error_code: errors::of_group(error), ..response }
         }
-        Err(error) => OffsetFetchResponseGroup {
-            error_code: errors::of_group(error),
-            ..response
-        },
+        Err(error) => OffsetFetchResponseGroup { error_code: errors::of_group(error), ..response },
     }
 }
 
 /// The topic with both its names; `None` for an id that no topic has.
-fn resolve(
-    state: &ClusterState,
-    asked: &OffsetFetchRequestTopics,
-    by_id: bool,
-) -> Option<FetchTopic> {
+fn resolve(state: &ClusterState, asked: &OffsetFetchRequestTopics, by_id: bool) -> Option<FetchTopic> {
     let (name, topic_id) = if by_id {
         let topic = state.topic_by_id(asked.topic_id.into())?;
         (Arc::clone(&topic.name), topic.id)
     } else {
         // Offsets of a topic that does not exist (any more) are given out under its name.
-        let id = state
-            .topic(&asked.name)
-            .map_or(TopicId::ZERO, |topic| topic.id);
+        let id = state.topic(&asked.name).map_or(TopicId::ZERO, |topic| topic.id);
         (owned(&asked.name), id)
     };
-    Some(FetchTopic {
-        name,
-        topic_id,
-        partitions: asked.partition_indexes.clone(),
-    })
+    Some(FetchTopic { name, topic_id, partitions: asked.partition_indexes.clone() })
 }
 
 /// A topic of the answer. Where the client did not name topics and wants ids, one without an id is
 /// left out.
-fn fetched_topic(
-    state: &ClusterState,
-    topic: &FetchedTopic,
-    needs_id: bool,
-) -> Option<OffsetFetchResponseTopics> {
+fn fetched_topic(state: &ClusterState, topic: &FetchedTopic, needs_id: bool) -> Option<OffsetFetchResponseTopics> {
     let topic_id = if topic.topic_id == TopicId::ZERO {
-        state
-            .topic(&topic.name)
-            .map_or(TopicId::ZERO, |topic| topic.id)
+        state.topic(&topic.name).map_or(TopicId::ZERO, |topic| topic.id)
     } else {
         topic.topic_id
     };
@@ -183,34 +133,14 @@ fn nothing(partition_index: i32, error_code: i16) -> OffsetFetchResponsePartitio
     }
 }
 
-fn failed(
-    name: Str,
-    topic_id: Uuid,
-    partitions: &[i32],
-    error: ErrorCode,
-) -> OffsetFetchResponseTopics {
-    let partitions = partitions
-        .iter()
-        .map(|partition| nothing(*partition, error.code()))
-        .collect();
-    OffsetFetchResponseTopics {
-        name,
-        topic_id,
-        partitions,
-        ..Default::default()
-    }
+fn failed(name: Str, topic_id: Uuid, partitions: &[i32], error: ErrorCode) -> OffsetFetchResponseTopics {
+    let partitions = partitions.iter().map(|partition| nothing(*partition, error.code())).collect();
+    OffsetFetchResponseTopics { name, topic_id, partitions, ..Default::default() }
 }
 
 fn with_error(topic: &FetchTopic, error: GroupError) -> OffsetFetchResponseTopics {
-    let partitions = topic
-        .partitions
-        .iter()
-        .map(|partition| nothing(*partition, errors::of_group(error)));
-    OffsetFetchResponseTopics {
-        name: wire(&topic.name),
-        partitions: partitions.collect(),
-        ..Default::default()
-    }
+    let partitions = topic.partitions.iter().map(|partition| nothing(*partition, errors::of_group(error)));
+    OffsetFetchResponseTopics { name: wire(&topic.name), partitions: partitions.collect(), ..Default::default() }
 }
 
 /// One group as versions below 8 have it.
@@ -228,14 +158,6 @@ fn as_one(version: i16, group: OffsetFetchResponseGroup) -> OffsetFetchResponse 
         partitions: topic.partitions.into_iter().map(partition).collect(),
         ..Default::default()
     };
-    let error_code = if version < FIRST_WITH_TOP_ERROR {
-        ErrorCode::None.code()
-    } else {
-        group.error_code
-    };
-    OffsetFetchResponse {
-        topics: group.topics.into_iter().map(topic).collect(),
-        error_code,
-        ..Default::default()
-    }
+    let error_code = if version < FIRST_WITH_TOP_ERROR { ErrorCode::None.code() } else { group.error_code };
+    OffsetFetchResponse { topics: group.topics.into_iter().map(topic).collect(), error_code, ..Default::default() }
 }

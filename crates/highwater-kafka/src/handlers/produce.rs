@@ -16,8 +16,8 @@ use highwater_env::Instant;
 use highwater_log::{Acks, AppendError, AppendTicket, Appended, Origin};
 use highwater_meta::{ClusterState, Topic};
 use highwater_wire::messages::produce::{
-    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
-    ProduceResponse, TopicProduceData, TopicProduceResponse,
+    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
+    TopicProduceData, TopicProduceResponse,
 };
 use highwater_wire::{Decoder, ErrorCode, Str, Uuid};
 
@@ -58,20 +58,12 @@ struct Outcome {
 
 impl Outcome {
     const fn failed(error: ErrorCode) -> Self {
-        Self {
-            error,
-            message: None,
-            appended: None,
-        }
+        Self { error, message: None, appended: None }
     }
 
     fn of(result: Result<Appended, AppendError>, by_id: bool) -> Self {
         match result {
-            Ok(appended) => Self {
-                error: ErrorCode::None,
-                message: None,
-                appended: Some(appended),
-            },
+            Ok(appended) => Self { error: ErrorCode::None, message: None, appended: Some(appended) },
             Err(AppendError::Unknown) if by_id => Self::failed(ErrorCode::UnknownTopicId),
             Err(error) => {
                 let told = matches!(
@@ -82,11 +74,7 @@ impl Outcome {
                         | AppendError::TooLarge { .. }
                         | AppendError::InvalidTimestamp(_)
                 );
-                Self {
-                    error: errors::of_append(&error),
-                    message: told.then(|| error.to_string()),
-                    appended: None,
-                }
+                Self { error: errors::of_append(&error), message: told.then(|| error.to_string()), appended: None }
             }
         }
     }
@@ -94,8 +82,7 @@ impl Outcome {
 
 /// Stage one: everything is appended, or refused, when this is done.
 pub async fn begin(call: Call, mut decoder: Decoder, charge: Charge) -> Result<Pending, String> {
-    let request =
-        ProduceRequest::decode(&mut decoder, call.version).map_err(|error| error.to_string())?;
+    let request = ProduceRequest::decode(&mut decoder, call.version).map_err(|error| error.to_string())?;
     let charge = keep(charge, &decoder, &call);
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     let deadline = call.broker.env.now() + timeout;
@@ -119,9 +106,7 @@ pub async fn begin(call: Call, mut decoder: Decoder, charge: Charge) -> Result<P
     if acks == Ok(Acks::None) {
         return Ok(ready(without_answer(&call, &in_flight)));
     }
-    Ok(Box::pin(
-        async move { answer(&call, in_flight, deadline).await },
-    ))
+    Ok(Box::pin(async move { answer(&call, in_flight, deadline).await }))
 }
 
 async fn append_topic(
@@ -135,11 +120,7 @@ async fn append_topic(
     let topic = acks.and_then(|acks| {
         let topic = topics::find(state, &data.name, data.topic_id.into(), by_id)?;
         // Kafka takes none from clients either, but for its own admin tools.
-        if topic.internal {
-            Err(ErrorCode::InvalidTopicException)
-        } else {
-            Ok((topic, acks))
-        }
+        if topic.internal { Err(ErrorCode::InvalidTopicException) } else { Ok((topic, acks)) }
     });
     let mut partitions = Vec::with_capacity(data.partition_data.len());
     for partition in data.partition_data {
@@ -158,17 +139,9 @@ async fn append_topic(
     }
 }
 
-async fn append(
-    call: &Call,
-    topic: &Topic,
-    data: PartitionProduceData,
-    acks: Acks,
-    deadline: Instant,
-) -> Progress {
+async fn append(call: &Call, topic: &Topic, data: PartitionProduceData, acks: Acks, deadline: Instant) -> Progress {
     let by_id = call.version >= FIRST_WITH_IDS;
-    let records = data
-        .records
-        .map_or_else(Bytes::new, highwater_wire::Records::into_bytes);
+    let records = data.records.map_or_else(Bytes::new, highwater_wire::Records::into_bytes);
     if call.version < FIRST_WITH_ZSTD && is_zstd(&records) {
         return Progress::Done(Outcome::failed(ErrorCode::UnsupportedCompressionType));
     }
@@ -197,8 +170,7 @@ async fn wait_for_room(call: &Call, deadline: Instant) -> bool {
 }
 
 fn is_zstd(records: &[u8]) -> bool {
-    BatchHeader::parse(records)
-        .is_ok_and(|header| header.attributes.compression() == Some(Compression::Zstd))
+    BatchHeader::parse(records).is_ok_and(|header| header.attributes.compression() == Some(Compression::Zstd))
 }
 
 /// acks=0 has no answer; a failure closes the connection, which is all that the producer can see.
@@ -223,15 +195,8 @@ fn without_answer(call: &Call, topics: &[TopicInFlight]) -> Reply {
 /// Stage two: waits for the tickets, for all of them together until the deadline.
 async fn answer(call: &Call, topics: Vec<TopicInFlight>, deadline: Instant) -> Reply {
     let by_id = call.version >= FIRST_WITH_IDS;
-    let mut deadline = Deadline {
-        call,
-        at: deadline,
-        sleep: None,
-    };
-    let mut response = ProduceResponse {
-        responses: Vec::with_capacity(topics.len()),
-        ..Default::default()
-    };
+    let mut deadline = Deadline { call, at: deadline, sleep: None };
+    let mut response = ProduceResponse { responses: Vec::with_capacity(topics.len()), ..Default::default() };
     for topic in topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for (index, progress) in topic.partitions {
@@ -309,22 +274,12 @@ fn tell_leaders(call: &Call, response: &mut ProduceResponse) {
             }
             let by_id = call.version >= FIRST_WITH_IDS;
             let found = topics::find(&state, &topic.name, topic.topic_id.into(), by_id);
-            let Some(hint) = found
-                .ok()
-                .and_then(|topic| topics::leader_hint(broker, topic, partition.index))
-            else {
+            let Some(hint) = found.ok().and_then(|topic| topics::leader_hint(broker, topic, partition.index)) else {
                 continue;
             };
-            partition.current_leader = LeaderIdAndEpoch {
-                leader_id: hint.node,
-                leader_epoch: hint.epoch,
-                ..Default::default()
-            };
-            if response
-                .node_endpoints
-                .iter()
-                .all(|endpoint| endpoint.node_id != hint.node)
-            {
+            partition.current_leader =
+                LeaderIdAndEpoch { leader_id: hint.node, leader_epoch: hint.epoch, ..Default::default() };
+            if response.node_endpoints.iter().all(|endpoint| endpoint.node_id != hint.node) {
                 response.node_endpoints.push(NodeEndpoint {
                     node_id: hint.node,
                     host: Str::from(hint.endpoint.host),

@@ -20,12 +20,7 @@ pub async fn handle(call: &Call, request: SyncGroupRequest) -> SyncGroupResponse
     }
     let instance_id = request.group_instance_id.as_ref();
     let sync = SyncGroup {
-        caller: caller(
-            &request.group_id,
-            request.generation_id,
-            &request.member_id,
-            instance_id,
-        ),
+        caller: caller(&request.group_id, request.generation_id, &request.member_id, instance_id),
         protocol_type: owned_option(request.protocol_type.as_ref()),
         protocol: owned_option(request.protocol_name.as_ref()),
         assignments: request
@@ -51,8 +46,5 @@ pub async fn handle(call: &Call, request: SyncGroupRequest) -> SyncGroupResponse
 }
 
 fn failed(error: GroupError) -> SyncGroupResponse {
-    SyncGroupResponse {
-        error_code: errors::of_group(error),
-        ..Default::default()
-    }
+    SyncGroupResponse { error_code: errors::of_group(error), ..Default::default() }
 }

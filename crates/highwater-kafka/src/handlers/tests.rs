@@ -11,11 +11,7 @@ fn the_list_is_sorted_and_serves_what_it_advertises() {
     for handler in &HANDLERS {
         assert_eq!(handler.advertised.max, handler.served.max);
         // Kafka's one lie.
-        let least = if handler.key == ApiKey::Produce {
-            0
-        } else {
-            handler.served.min
-        };
+        let least = if handler.key == ApiKey::Produce { 0 } else { handler.served.min };
         assert_eq!(handler.advertised.min, least, "{}", handler.key);
         assert_eq!(find(handler.key).unwrap().key, handler.key);
     }

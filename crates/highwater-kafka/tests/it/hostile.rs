@@ -15,12 +15,8 @@ use crate::world::{LIMIT, World, batch, fetch_request, frame, produce_request};
 fn lies() -> impl Strategy<Value = Vec<u8>> {
     let raw = proptest::collection::vec(any::<u8>(), 0..200);
     let key = proptest::sample::select(ApiKey::ALL.to_vec());
-    let random_body = (
-        key,
-        -1..20i16,
-        proptest::collection::vec(any::<u8>(), 0..200),
-    )
-        .prop_map(|(key, version, rest)| {
+    let random_body =
+        (key, -1..20i16, proptest::collection::vec(any::<u8>(), 0..200)).prop_map(|(key, version, rest)| {
             let body = [&key.code().to_be_bytes()[..], &version.to_be_bytes(), &rest].concat();
             [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], &body].concat()
         });
@@ -28,16 +24,10 @@ fn lies() -> impl Strategy<Value = Vec<u8>> {
     let changed = (any::<bool>(), changes).prop_map(|(produce, changes)| {
         let mut bytes = if produce {
             let request = produce_request("topic", 0, batch(&["a", "b"]), -1);
-            frame(ApiKey::Produce, 9, 1, &|e: &mut Encoder, v| {
-                request.encode(e, v)
-            })
-            .to_vec()
+            frame(ApiKey::Produce, 9, 1, &|e: &mut Encoder, v| request.encode(e, v)).to_vec()
         } else {
             let request = fetch_request("topic", &[(0, 0)]);
-            frame(ApiKey::Fetch, 12, 1, &|e: &mut Encoder, v| {
-                request.encode(e, v)
-            })
-            .to_vec()
+            frame(ApiKey::Fetch, 12, 1, &|e: &mut Encoder, v| request.encode(e, v)).to_vec()
         };
         for (at, value) in changes {
             let at = 4 + at.index(bytes.len() - 4);
@@ -60,8 +50,7 @@ async fn nothing_that_is_sent_harms_the_broker() {
         let _ = client.stream.write_all(&bytes).await;
         let mut rest = Vec::new();
         // An answer, or a request that waits for more bytes, which never come.
-        let _ = tokio::time::timeout(Duration::from_millis(15), client.stream.read_buf(&mut rest))
-            .await;
+        let _ = tokio::time::timeout(Duration::from_millis(15), client.stream.read_buf(&mut rest)).await;
         let _ = client.stream.shutdown().await;
         let read = client.stream.read_to_end(&mut rest);
         let ended = tokio::time::timeout(LIMIT, read).await;
@@ -69,17 +58,7 @@ async fn nothing_that_is_sent_harms_the_broker() {
     }
     let mut client = world.client().await;
     let request = MetadataRequest::default();
-    let response = client
-        .call(
-            ApiKey::Metadata,
-            12,
-            |e, v| request.encode(e, v),
-            MetadataResponse::decode,
-        )
-        .await;
+    let response = client.call(ApiKey::Metadata, 12, |e, v| request.encode(e, v), MetadataResponse::decode).await;
     assert!(response.topics.is_empty());
-    assert_eq!(
-        client.produce("topic", 0, batch(&["a"])).await.error_code,
-        0
-    );
+    assert_eq!(client.produce("topic", 0, batch(&["a"])).await.error_code, 0);
 }

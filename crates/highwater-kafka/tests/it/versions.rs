@@ -12,9 +12,7 @@ async fn send(client: &mut Client, key: ApiKey, version: i16, topic_id: Uuid) {
     macro_rules! send {
         ($request:expr) => {{
             let request = $request;
-            client
-                .send(key, version, &|e: &mut Encoder, v| request.encode(e, v))
-                .await
+            client.send(key, version, &|e: &mut Encoder, v| request.encode(e, v)).await
         }};
     }
     let group = || Str::from_static("group");
@@ -29,25 +27,12 @@ async fn send(client: &mut Client, key: ApiKey, version: i16, topic_id: Uuid) {
                 ..Default::default()
             };
             let partitions = vec![ask(0, -1), ask(1, 0), ask(7, 0)];
-            let topics = vec![list_offsets::ListOffsetsTopic {
-                name: topic(),
-                partitions,
-                ..Default::default()
-            }];
-            send!(list_offsets::ListOffsetsRequest {
-                topics,
-                ..Default::default()
-            })
+            let topics = vec![list_offsets::ListOffsetsTopic { name: topic(), partitions, ..Default::default() }];
+            send!(list_offsets::ListOffsetsRequest { topics, ..Default::default() })
         }
         ApiKey::Metadata => {
-            let one = metadata::MetadataRequestTopic {
-                name: Some(topic()),
-                ..Default::default()
-            };
-            send!(metadata::MetadataRequest {
-                topics: Some(vec![one]),
-                ..Default::default()
-            })
+            let one = metadata::MetadataRequestTopic { name: Some(topic()), ..Default::default() };
+            send!(metadata::MetadataRequest { topics: Some(vec![one]), ..Default::default() })
         }
         ApiKey::OffsetCommit => {
             let one = offset_commit::OffsetCommitRequestPartition::default();
@@ -57,11 +42,7 @@ async fn send(client: &mut Client, key: ApiKey, version: i16, topic_id: Uuid) {
                 partitions: vec![one],
                 ..Default::default()
             };
-            send!(offset_commit::OffsetCommitRequest {
-                group_id: group(),
-                topics: vec![topic],
-                ..Default::default()
-            })
+            send!(offset_commit::OffsetCommitRequest { group_id: group(), topics: vec![topic], ..Default::default() })
         }
         ApiKey::OffsetFetch if version < 8 => {
             let one = offset_fetch::OffsetFetchRequestTopic {
@@ -70,11 +51,7 @@ async fn send(client: &mut Client, key: ApiKey, version: i16, topic_id: Uuid) {
                 ..Default::default()
             };
             let topics = Some(vec![one]);
-            send!(offset_fetch::OffsetFetchRequest {
-                group_id: group(),
-                topics,
-                ..Default::default()
-            })
+            send!(offset_fetch::OffsetFetchRequest { group_id: group(), topics, ..Default::default() })
         }
         ApiKey::OffsetFetch => {
             let topics = offset_fetch::OffsetFetchRequestTopics {
@@ -88,28 +65,16 @@ async fn send(client: &mut Client, key: ApiKey, version: i16, topic_id: Uuid) {
                 topics: Some(vec![topics]),
                 ..Default::default()
             };
-            send!(offset_fetch::OffsetFetchRequest {
-                groups: vec![one],
-                ..Default::default()
-            })
+            send!(offset_fetch::OffsetFetchRequest { groups: vec![one], ..Default::default() })
         }
         ApiKey::FindCoordinator if version < 4 => {
-            send!(find_coordinator::FindCoordinatorRequest {
-                key: group(),
-                ..Default::default()
-            })
+            send!(find_coordinator::FindCoordinatorRequest { key: group(), ..Default::default() })
         }
         ApiKey::FindCoordinator => {
-            send!(find_coordinator::FindCoordinatorRequest {
-                coordinator_keys: vec![group()],
-                ..Default::default()
-            })
+            send!(find_coordinator::FindCoordinatorRequest { coordinator_keys: vec![group()], ..Default::default() })
         }
         ApiKey::JoinGroup => {
-            let protocol = join_group::JoinGroupRequestProtocol {
-                name: topic(),
-                ..Default::default()
-            };
+            let protocol = join_group::JoinGroupRequestProtocol { name: topic(), ..Default::default() };
             send!(join_group::JoinGroupRequest {
                 group_id: Str::from(format!("joined-{version}")),
                 session_timeout_ms: 10_000,
@@ -118,36 +83,18 @@ async fn send(client: &mut Client, key: ApiKey, version: i16, topic_id: Uuid) {
                 ..Default::default()
             })
         }
-        ApiKey::Heartbeat => send!(heartbeat::HeartbeatRequest {
-            group_id: group(),
-            ..Default::default()
-        }),
+        ApiKey::Heartbeat => send!(heartbeat::HeartbeatRequest { group_id: group(), ..Default::default() }),
         ApiKey::LeaveGroup if version < 3 => {
-            send!(leave_group::LeaveGroupRequest {
-                group_id: group(),
-                ..Default::default()
-            })
+            send!(leave_group::LeaveGroupRequest { group_id: group(), ..Default::default() })
         }
         ApiKey::LeaveGroup => {
             let members = vec![leave_group::MemberIdentity::default()];
-            send!(leave_group::LeaveGroupRequest {
-                group_id: group(),
-                members,
-                ..Default::default()
-            })
+            send!(leave_group::LeaveGroupRequest { group_id: group(), members, ..Default::default() })
         }
-        ApiKey::SyncGroup => send!(sync_group::SyncGroupRequest {
-            group_id: group(),
-            ..Default::default()
-        }),
+        ApiKey::SyncGroup => send!(sync_group::SyncGroupRequest { group_id: group(), ..Default::default() }),
         ApiKey::DescribeGroups => {
-            let groups = (0..=9)
-                .map(|version| Str::from(format!("joined-{version}")))
-                .collect();
-            send!(describe_groups::DescribeGroupsRequest {
-                groups,
-                ..Default::default()
-            })
+            let groups = (0..=9).map(|version| Str::from(format!("joined-{version}"))).collect();
+            send!(describe_groups::DescribeGroupsRequest { groups, ..Default::default() })
         }
         ApiKey::ListGroups => send!(list_groups::ListGroupsRequest::default()),
         ApiKey::ApiVersions => send!(ApiVersionsRequest {
@@ -162,59 +109,27 @@ async fn send(client: &mut Client, key: ApiKey, version: i16, topic_id: Uuid) {
                 replication_factor: 1,
                 ..Default::default()
             };
-            let bad = create_topics::CreatableTopic {
-                name: topic(),
-                ..good.clone()
-            };
-            send!(create_topics::CreateTopicsRequest {
-                topics: vec![good, bad],
-                ..Default::default()
-            })
+            let bad = create_topics::CreatableTopic { name: topic(), ..good.clone() };
+            send!(create_topics::CreateTopicsRequest { topics: vec![good, bad], ..Default::default() })
         }
         ApiKey::DeleteTopics if version < 6 => {
-            let topic_names = vec![
-                Str::from(format!("created-{version}")),
-                Str::from_static("none"),
-            ];
-            send!(delete_topics::DeleteTopicsRequest {
-                topic_names,
-                timeout_ms: 1000,
-                ..Default::default()
-            })
+            let topic_names = vec![Str::from(format!("created-{version}")), Str::from_static("none")];
+            send!(delete_topics::DeleteTopicsRequest { topic_names, timeout_ms: 1000, ..Default::default() })
         }
         ApiKey::DeleteTopics => {
-            let topics = vec![delete_topics::DeleteTopicState {
-                topic_id: Uuid([5; 16]),
-                ..Default::default()
-            }];
-            send!(delete_topics::DeleteTopicsRequest {
-                topics,
-                timeout_ms: 1000,
-                ..Default::default()
-            })
+            let topics = vec![delete_topics::DeleteTopicState { topic_id: Uuid([5; 16]), ..Default::default() }];
+            send!(delete_topics::DeleteTopicsRequest { topics, timeout_ms: 1000, ..Default::default() })
         }
         ApiKey::InitProducerId => {
-            send!(init_producer_id::InitProducerIdRequest {
-                transactional_id: None,
-                ..Default::default()
-            })
+            send!(init_producer_id::InitProducerIdRequest { transactional_id: None, ..Default::default() })
         }
         ApiKey::DeleteGroups => {
-            send!(delete_groups::DeleteGroupsRequest {
-                groups_names: vec![group()],
-                ..Default::default()
-            })
+            send!(delete_groups::DeleteGroupsRequest { groups_names: vec![group()], ..Default::default() })
         }
         ApiKey::OffsetDelete => {
             let one = offset_delete::OffsetDeleteRequestPartition { partition_index: 7 };
-            let topics = vec![offset_delete::OffsetDeleteRequestTopic {
-                name: topic(),
-                partitions: vec![one],
-            }];
-            send!(offset_delete::OffsetDeleteRequest {
-                group_id: group(),
-                topics
-            })
+            let topics = vec![offset_delete::OffsetDeleteRequestTopic { name: topic(), partitions: vec![one] }];
+            send!(offset_delete::OffsetDeleteRequest { group_id: group(), topics })
         }
         other => panic!("no request for {other}"),
     };
@@ -230,21 +145,12 @@ async fn every_version_of_every_api_is_answered() {
     for handler in &HANDLERS {
         for version in handler.served.min..=handler.served.max {
             send(&mut client, handler.key, version, topic_id).await;
-            let answer = client
-                .answer()
-                .await
-                .unwrap_or_else(|| panic!("{} {version}: closed", handler.key));
+            let answer = client.answer().await.unwrap_or_else(|| panic!("{} {version}: closed", handler.key));
             let mut decoder = Decoder::new(answer);
-            header::ResponseHeader::decode(
-                &mut decoder,
-                handler.key.response_header_version(version),
-            )
-            .unwrap();
+            header::ResponseHeader::decode(&mut decoder, handler.key.response_header_version(version)).unwrap();
             Response::decode(handler.key, &mut decoder, version)
                 .unwrap_or_else(|error| panic!("{} {version}: {error}", handler.key));
-            decoder
-                .expect_end()
-                .unwrap_or_else(|error| panic!("{} {version}: {error}", handler.key));
+            decoder.expect_end().unwrap_or_else(|error| panic!("{} {version}: {error}", handler.key));
         }
     }
 }
@@ -258,21 +164,10 @@ async fn api_versions_names_the_handlers_and_answers_the_future() {
         client_software_version: Str::from_static("1"),
         ..Default::default()
     };
-    let response = client
-        .call(
-            ApiKey::ApiVersions,
-            4,
-            |e, v| named.encode(e, v),
-            ApiVersionsResponse::decode,
-        )
-        .await;
+    let response = client.call(ApiKey::ApiVersions, 4, |e, v| named.encode(e, v), ApiVersionsResponse::decode).await;
     assert_eq!(response.error_code, 0);
     assert_eq!(response.api_keys.len(), HANDLERS.len());
-    let produce = response
-        .api_keys
-        .iter()
-        .find(|api| api.api_key == 0)
-        .unwrap();
+    let produce = response.api_keys.iter().find(|api| api.api_key == 0).unwrap();
     assert_eq!((produce.min_version, produce.max_version), (0, 13));
 
     // A version of the future, in its own (unknown) form.
@@ -282,44 +177,21 @@ async fn api_versions_names_the_handlers_and_answers_the_future() {
             Ok(())
         })
         .await;
-    let (_, response) = client
-        .receive(ApiKey::ApiVersions, 0, ApiVersionsResponse::decode)
-        .await;
+    let (_, response) = client.receive(ApiKey::ApiVersions, 0, ApiVersionsResponse::decode).await;
     assert_eq!(response.error_code, ErrorCode::UnsupportedVersion.code());
-    assert_eq!(
-        response
-            .api_keys
-            .iter()
-            .map(|api| api.api_key)
-            .collect::<Vec<_>>(),
-        [18]
-    );
+    assert_eq!(response.api_keys.iter().map(|api| api.api_key).collect::<Vec<_>>(), [18]);
 
     let unnamed = ApiVersionsRequest::default();
-    let response = client
-        .call(
-            ApiKey::ApiVersions,
-            3,
-            |e, v| unnamed.encode(e, v),
-            ApiVersionsResponse::decode,
-        )
-        .await;
+    let response = client.call(ApiKey::ApiVersions, 3, |e, v| unnamed.encode(e, v), ApiVersionsResponse::decode).await;
     assert_eq!(response.error_code, ErrorCode::InvalidRequest.code());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unserved_apis_and_versions_close_the_connection() {
     let world = World::start().await;
-    for (key, version) in [
-        (ApiKey::Produce, 2),
-        (ApiKey::Metadata, 99),
-        (ApiKey::CreateAcls, 3),
-        (ApiKey::Fetch, 3),
-    ] {
+    for (key, version) in [(ApiKey::Produce, 2), (ApiKey::Metadata, 99), (ApiKey::CreateAcls, 3), (ApiKey::Fetch, 3)] {
         let mut client = world.client().await;
-        client
-            .send(key, version, &|_: &mut Encoder, _| Ok(()))
-            .await;
+        client.send(key, version, &|_: &mut Encoder, _| Ok(())).await;
         assert_eq!(client.answer().await, None, "{key} {version}");
     }
 }
@@ -334,20 +206,9 @@ async fn what_any_version_produces_any_version_fetches() {
         let mut request = produce_request("topic", 0, batch(&["a", "b"]), -1);
         request.topic_data[0].topic_id = topic_id;
         let encode = |e: &mut Encoder, v| request.encode(e, v);
-        let response = client
-            .call(
-                ApiKey::Produce,
-                version,
-                encode,
-                produce::ProduceResponse::decode,
-            )
-            .await;
+        let response = client.call(ApiKey::Produce, version, encode, produce::ProduceResponse::decode).await;
         let partition = &response.responses[0].partition_responses[0];
-        assert_eq!(
-            (partition.error_code, partition.base_offset),
-            (0, offset),
-            "version {version}"
-        );
+        assert_eq!((partition.error_code, partition.base_offset), (0, offset), "version {version}");
         offset += 2;
     }
     for version in ApiKey::Fetch.served_versions().min..=ApiKey::Fetch.served_versions().max {
@@ -355,19 +216,10 @@ async fn what_any_version_produces_any_version_fetches() {
         request.topics[0].topic_id = topic_id;
         request.session_epoch = -1;
         let encode = |e: &mut Encoder, v| request.encode(e, v);
-        let response = client
-            .call(ApiKey::Fetch, version, encode, fetch::FetchResponse::decode)
-            .await;
+        let response = client.call(ApiKey::Fetch, version, encode, fetch::FetchResponse::decode).await;
         let data = &response.responses[0].partitions[0];
-        assert_eq!(
-            (data.error_code, data.high_watermark),
-            (0, offset),
-            "version {version}"
-        );
-        let offsets: Vec<i64> = values(&data.records)
-            .into_iter()
-            .map(|(offset, _)| offset)
-            .collect();
+        assert_eq!((data.error_code, data.high_watermark), (0, offset), "version {version}");
+        let offsets: Vec<i64> = values(&data.records).into_iter().map(|(offset, _)| offset).collect();
         assert_eq!(offsets, (0..offset).collect::<Vec<_>>());
     }
 }
@@ -381,19 +233,12 @@ async fn pipelined_requests_are_answered_in_order() {
     let mut all = Vec::new();
     for id in 0..50 {
         let one = produce_request("topic", 0, batch(&[&format!("{id}")]), -1);
-        all.extend_from_slice(&frame(ApiKey::Produce, 9, id, &|e: &mut Encoder, v| {
-            one.encode(e, v)
-        }));
+        all.extend_from_slice(&frame(ApiKey::Produce, 9, id, &|e: &mut Encoder, v| one.encode(e, v)));
     }
     client.stream.write_all(&all).await.unwrap();
     for id in 0..50 {
-        let (correlation, response) = client
-            .receive(ApiKey::Produce, 9, produce::ProduceResponse::decode)
-            .await;
+        let (correlation, response) = client.receive(ApiKey::Produce, 9, produce::ProduceResponse::decode).await;
         assert_eq!(correlation, id);
-        assert_eq!(
-            response.responses[0].partition_responses[0].base_offset,
-            i64::from(id)
-        );
+        assert_eq!(response.responses[0].partition_responses[0].base_offset, i64::from(id));
     }
 }

@@ -9,9 +9,7 @@ use highwater_batch::{BatchBuilder, Batches, Compression, Expansion, Records, St
 use highwater_env::Env;
 use highwater_env::real::RealEnv;
 use highwater_groups::{GroupSettings, Groups, PartitionOffsetsLog};
-use highwater_kafka::{
-    Broker, BrokerInfo, Endpoint, Gate, KafkaConfig, OFFSETS_TOPIC, Server, SingleBroker, bind,
-};
+use highwater_kafka::{Broker, BrokerInfo, Endpoint, Gate, KafkaConfig, OFFSETS_TOPIC, Server, SingleBroker, bind};
 use highwater_log::{Engine, EngineOptions};
 use highwater_meta::{MetaClient, MetaOptions};
 use highwater_store::{MemoryStore, Store};
@@ -22,8 +20,7 @@ use highwater_wire::messages::create_topics::{
 use highwater_wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
 use highwater_wire::messages::header::{RequestHeader, ResponseHeader};
 use highwater_wire::messages::produce::{
-    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
-    TopicProduceData,
+    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
 };
 use highwater_wire::{ApiKey, DecodeError, Decoder, EncodeError, Encoder, Str, Uuid};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -54,76 +51,38 @@ impl World {
         let incarnation = Incarnation(1);
         let mut options = MetaOptions::new();
         options.shards = 2;
-        options
-            .configs
-            .insert("highwater.durability".into(), "local".into());
-        let meta = MetaClient::open(&env, Arc::clone(&store), incarnation, options)
-            .await
-            .unwrap();
+        options.configs.insert("highwater.durability".into(), "local".into());
+        let meta = MetaClient::open(&env, Arc::clone(&store), incarnation, options).await.unwrap();
         let mut options = EngineOptions::new(dir.path().join("wal"), 1, false);
         options.wal_file_bytes = 8 << 20;
-        let engine = Engine::start(env.clone(), store, meta.clone(), incarnation, options)
-            .await
-            .unwrap();
+        let engine = Engine::start(env.clone(), store, meta.clone(), incarnation, options).await.unwrap();
         let log = engine.log();
         let known = meta.clone();
         let topic = Arc::new(move || {
             let state = known.state();
-            state
-                .topic(OFFSETS_TOPIC)
-                .map(|topic| (topic.id, u32::try_from(topic.partitions.len()).unwrap()))
+            state.topic(OFFSETS_TOPIC).map(|topic| (topic.id, u32::try_from(topic.partitions.len()).unwrap()))
         });
-        let settings = GroupSettings {
-            initial_rebalance_delay_ms: 50,
-            ..GroupSettings::default()
-        };
+        let settings = GroupSettings { initial_rebalance_delay_ms: 50, ..GroupSettings::default() };
         let offsets = Arc::new(PartitionOffsetsLog::new(log.clone(), topic));
         let groups = Groups::start(env.clone(), offsets, settings);
 
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
-        let endpoint = Endpoint {
-            host: address.ip().to_string(),
-            port: address.port(),
-        };
+        let endpoint = Endpoint { host: address.ip().to_string(), port: address.port() };
         let mut config = KafkaConfig::new(NodeId(1), endpoint.clone());
         change(&mut config);
-        let brokers = Arc::new(SingleBroker::new(
-            BrokerInfo {
-                node: NodeId(1),
-                endpoint,
-                rack: None,
-            },
-            |_| 1,
-        ));
+        let brokers = Arc::new(SingleBroker::new(BrokerInfo { node: NodeId(1), endpoint, rack: None }, |_| 1));
         let draining = CancellationToken::new();
-        let broker = Broker::new(
-            env.clone(),
-            config.clone(),
-            log,
-            meta,
-            groups,
-            brokers,
-            draining.clone(),
-        );
+        let broker = Broker::new(env.clone(), config.clone(), log, meta, groups, brokers, draining.clone());
         let gate = Arc::new(Gate::new(Arc::clone(&broker)));
         let server = Server::start(&env, listener, gate, &config, draining).unwrap();
-        Self {
-            broker,
-            server,
-            engine,
-            address,
-            _dir: dir,
-        }
+        Self { broker, server, engine, address, _dir: dir }
     }
 
     pub async fn client(&self) -> Client {
         let stream = TcpStream::connect(self.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Client {
-            stream,
-            correlation: 0,
-        }
+        Client { stream, correlation: 0 }
     }
 
     /// A topic of one shard's partitions.
@@ -152,9 +111,7 @@ pub fn frame(key: ApiKey, version: i16, correlation_id: i32, encode: &impl Encod
         client_id: Some(Str::from_static("test")),
         ..Default::default()
     };
-    header
-        .encode(&mut encoder, key.request_header_version(version))
-        .unwrap();
+    header.encode(&mut encoder, key.request_header_version(version)).unwrap();
     encode(&mut encoder, version).unwrap();
     encoder.finish_joined()
 }
@@ -162,10 +119,7 @@ pub fn frame(key: ApiKey, version: i16, correlation_id: i32, encode: &impl Encod
 impl Client {
     pub async fn send(&mut self, key: ApiKey, version: i16, encode: &impl Encoding) -> i32 {
         self.correlation += 1;
-        self.stream
-            .write_all(&frame(key, version, self.correlation, encode))
-            .await
-            .unwrap();
+        self.stream.write_all(&frame(key, version, self.correlation, encode)).await.unwrap();
         self.correlation
     }
 
@@ -177,9 +131,7 @@ impl Client {
             self.stream.read_exact(&mut body).await.ok()?;
             Some(Bytes::from(body))
         };
-        tokio::time::timeout(LIMIT, read)
-            .await
-            .expect("an answer, or the end")
+        tokio::time::timeout(LIMIT, read).await.expect("an answer, or the end")
     }
 
     pub async fn receive<R>(
@@ -189,8 +141,7 @@ impl Client {
         decode: fn(&mut Decoder, i16) -> Result<R, DecodeError>,
     ) -> (i32, R) {
         let mut decoder = Decoder::new(self.answer().await.expect("an answer"));
-        let header =
-            ResponseHeader::decode(&mut decoder, key.response_header_version(version)).unwrap();
+        let header = ResponseHeader::decode(&mut decoder, key.response_header_version(version)).unwrap();
         let response = decode(&mut decoder, version).unwrap();
         decoder.expect_end().unwrap();
         (header.correlation_id, response)
@@ -209,12 +160,7 @@ impl Client {
         response
     }
 
-    pub async fn create(
-        &mut self,
-        name: &str,
-        num_partitions: i32,
-        configs: &[(&str, &str)],
-    ) -> Uuid {
+    pub async fn create(&mut self, name: &str, num_partitions: i32, configs: &[(&str, &str)]) -> Uuid {
         let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
             name: Str::from(*name),
             value: Some(Str::from(*value)),
@@ -231,50 +177,22 @@ impl Client {
             timeout_ms: 10_000,
             ..Default::default()
         };
-        let response = self
-            .call(
-                ApiKey::CreateTopics,
-                7,
-                |e, v| request.encode(e, v),
-                CreateTopicsResponse::decode,
-            )
-            .await;
-        assert_eq!(
-            response.topics[0].error_code, 0,
-            "{:?}",
-            response.topics[0].error_message
-        );
+        let response =
+            self.call(ApiKey::CreateTopics, 7, |e, v| request.encode(e, v), CreateTopicsResponse::decode).await;
+        assert_eq!(response.topics[0].error_code, 0, "{:?}", response.topics[0].error_message);
         response.topics[0].topic_id
     }
 
     /// Produces one batch with acks=all; gives its partition's answer.
-    pub async fn produce(
-        &mut self,
-        topic: &str,
-        partition: i32,
-        batch: Bytes,
-    ) -> PartitionProduceResponse {
+    pub async fn produce(&mut self, topic: &str, partition: i32, batch: Bytes) -> PartitionProduceResponse {
         let request = produce_request(topic, partition, batch, -1);
-        let response = self
-            .call(
-                ApiKey::Produce,
-                9,
-                |e, v| request.encode(e, v),
-                ProduceResponse::decode,
-            )
-            .await;
+        let response = self.call(ApiKey::Produce, 9, |e, v| request.encode(e, v), ProduceResponse::decode).await;
         response.responses[0].partition_responses[0].clone()
     }
 
     /// Fetches without a session, version 12.
     pub async fn fetch(&mut self, request: FetchRequest) -> FetchResponse {
-        self.call(
-            ApiKey::Fetch,
-            12,
-            |e, v| request.encode(e, v),
-            FetchResponse::decode,
-        )
-        .await
+        self.call(ApiKey::Fetch, 12, |e, v| request.encode(e, v), FetchResponse::decode).await
     }
 }
 
@@ -284,11 +202,7 @@ pub fn produce_request(topic: &str, index: i32, batch: Bytes, acks: i16) -> Prod
         timeout_ms: 10_000,
         topic_data: vec![TopicProduceData {
             name: Str::from(topic),
-            partition_data: vec![PartitionProduceData {
-                index,
-                records: Some(batch.into()),
-                ..Default::default()
-            }],
+            partition_data: vec![PartitionProduceData { index, records: Some(batch.into()), ..Default::default() }],
             ..Default::default()
         }],
         ..Default::default()
@@ -318,9 +232,7 @@ pub fn fetch_request(topic: &str, wanted: &[(i32, i64)]) -> FetchRequest {
 pub fn batch(values: &[&str]) -> Bytes {
     let mut builder = BatchBuilder::new(Compression::None);
     for value in values {
-        builder
-            .push(1_700_000_000_000, None, Some(value.as_bytes()))
-            .unwrap();
+        builder.push(1_700_000_000_000, None, Some(value.as_bytes())).unwrap();
     }
     builder.finish().unwrap().to_bytes()
 }
@@ -328,28 +240,20 @@ pub fn batch(values: &[&str]) -> Bytes {
 /// A batch with one record of `size` bytes.
 pub fn large(size: usize) -> Bytes {
     let mut builder = BatchBuilder::new(Compression::None);
-    builder
-        .push(1_700_000_000_000, None, Some(&vec![b'x'; size]))
-        .unwrap();
+    builder.push(1_700_000_000_000, None, Some(&vec![b'x'; size])).unwrap();
     builder.finish().unwrap().to_bytes()
 }
 
 /// Offsets and values of a fetched records field.
 pub fn values(records: &Option<highwater_wire::Records>) -> Vec<(i64, String)> {
-    let bytes = records
-        .clone()
-        .map(highwater_wire::Records::into_bytes)
-        .unwrap_or_default();
+    let bytes = records.clone().map(highwater_wire::Records::into_bytes).unwrap_or_default();
     let mut values = Vec::new();
     for batch in Batches::new(bytes) {
         let stored = StoredBatch::from_bytes(&batch.unwrap().1).unwrap();
         assert!(stored.crc_is_right());
         for record in Records::open(&stored, Expansion::DEFAULT).unwrap() {
             let record = record.unwrap();
-            values.push((
-                record.offset,
-                String::from_utf8(record.value.unwrap().to_vec()).unwrap(),
-            ));
+            values.push((record.offset, String::from_utf8(record.value.unwrap().to_vec()).unwrap()));
         }
     }
     values

@@ -49,23 +49,14 @@ struct ShardForm {
 const MAX_TTL_MS: u64 = 3_600_000;
 
 pub(super) fn write_broker(info: &BrokerInfo, ttl: Duration) -> Result<Vec<u8>, LeaseError> {
-    let ttl_ms = u64::try_from(ttl.as_millis())
-        .unwrap_or(MAX_TTL_MS)
-        .min(MAX_TTL_MS);
-    encode(&BrokerForm {
-        format: FORMAT,
-        ttl_ms,
-        broker: info.into(),
-    })
+    let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(MAX_TTL_MS).min(MAX_TTL_MS);
+    encode(&BrokerForm { format: FORMAT, ttl_ms, broker: info.into() })
 }
 
 pub(super) fn read_broker(bytes: &[u8]) -> Option<BrokerLease> {
     let form: BrokerForm = serde_json::from_slice(bytes).ok()?;
     let info = (form.format == FORMAT).then(|| form.broker.read())??;
-    Some(BrokerLease {
-        info,
-        ttl: Duration::from_millis(form.ttl_ms.min(MAX_TTL_MS)),
-    })
+    Some(BrokerLease { info, ttl: Duration::from_millis(form.ttl_ms.min(MAX_TTL_MS)) })
 }
 
 pub(super) fn write_shard(holder: &BrokerInfo) -> Result<Vec<u8>, LeaseError> {
@@ -82,11 +73,7 @@ pub(super) fn read_shard(bytes: &[u8]) -> Option<ShardLease> {
     if form.format != FORMAT || form.address.len() > MAX_TEXT {
         return None;
     }
-    Some(ShardLease {
-        holder: form.holder.parse().ok()?,
-        node_id: NodeId(form.node_id),
-        address: form.address,
-    })
+    Some(ShardLease { holder: form.holder.parse().ok()?, node_id: NodeId(form.node_id), address: form.address })
 }
 
 fn encode<T: Serialize>(form: &T) -> Result<Vec<u8>, LeaseError> {
@@ -95,10 +82,7 @@ fn encode<T: Serialize>(form: &T) -> Result<Vec<u8>, LeaseError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test says what went wrong by panicking"
-    )]
+    #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
     use highwater_types::Incarnation;
     use highwater_types::ids::Uuid;
@@ -118,38 +102,19 @@ mod tests {
     #[test]
     fn golden() {
         let broker = include_str!("../../golden/broker-v1.json").trim_end();
-        let lease = BrokerLease {
-            info: info(),
-            ttl: Duration::from_secs(15),
-        };
+        let lease = BrokerLease { info: info(), ttl: Duration::from_secs(15) };
         assert_eq!(read_broker(broker.as_bytes()), Some(lease));
-        assert_eq!(
-            String::from_utf8(write_broker(&info(), Duration::from_secs(15)).unwrap()).unwrap(),
-            broker
-        );
+        assert_eq!(String::from_utf8(write_broker(&info(), Duration::from_secs(15)).unwrap()).unwrap(), broker);
         let shard = include_str!("../../golden/shard-v1.json").trim_end();
-        let lease = ShardLease {
-            holder: info().identity,
-            node_id: NodeId(3),
-            address: info().address,
-        };
+        let lease = ShardLease { holder: info().identity, node_id: NodeId(3), address: info().address };
         assert_eq!(read_shard(shard.as_bytes()), Some(lease));
-        assert_eq!(
-            String::from_utf8(write_shard(&info()).unwrap()).unwrap(),
-            shard
-        );
+        assert_eq!(String::from_utf8(write_shard(&info()).unwrap()).unwrap(), shard);
     }
 
     #[test]
     fn what_cannot_be_read_is_no_lease() {
         let shard = include_str!("../../golden/shard-v1.json");
-        for bad in [
-            "",
-            "{}",
-            "[1",
-            &shard.replace("\"format\":1", "\"format\":2"),
-            &shard.replace("0011", "zzzz"),
-        ] {
+        for bad in ["", "{}", "[1", &shard.replace("\"format\":1", "\"format\":2"), &shard.replace("0011", "zzzz")] {
             assert_eq!(read_shard(bad.as_bytes()), None, "{bad}");
             assert_eq!(read_broker(bad.as_bytes()), None, "{bad}");
         }

@@ -1,9 +1,6 @@
 //! What the bucket's leases promise beyond the suite.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test says what went wrong by panicking"
-)]
+#![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 use std::sync::Arc;
 
@@ -22,11 +19,7 @@ fn bench() -> (SimEnv, Arc<MemoryStore>, Bench) {
     let bench = Bench {
         env: sim.env.clone(),
         open: Box::new(move |number| {
-            Arc::new(BucketLeases::new(
-                Arc::clone(&of) as Arc<dyn Store>,
-                info(number),
-                TTL,
-            )) as Arc<dyn LeaseStore>
+            Arc::new(BucketLeases::new(Arc::clone(&of) as Arc<dyn Store>, info(number), TTL)) as Arc<dyn LeaseStore>
         }),
     };
     (sim, store, bench)
@@ -51,18 +44,9 @@ async fn damaged_leases_hold_nobody_up() {
     ] {
         store.overwrite(name, body.into()).await.unwrap();
     }
-    store
-        .overwrite(
-            "leases/shards/00001",
-            "x".repeat(20_000).into_bytes().into(),
-        )
-        .await
-        .unwrap();
+    store.overwrite("leases/shards/00001", "x".repeat(20_000).into_bytes().into()).await.unwrap();
     a.renew().await.unwrap();
-    assert_eq!(
-        a.acquire(&[ShardId(0), ShardId(1)]).await.unwrap(),
-        [Claim::Held, Claim::Held]
-    );
+    assert_eq!(a.acquire(&[ShardId(0), ShardId(1)]).await.unwrap(), [Claim::Held, Claim::Held]);
     assert_eq!(a.registry().await.unwrap().shards.len(), 2);
 }
 
@@ -75,10 +59,7 @@ async fn what_the_long_dead_left_is_deleted() {
     b.renew().await.unwrap();
     let registry = b.registry().await.unwrap();
     assert_eq!(registry.brokers.len(), 1);
-    assert_eq!(
-        store.list("leases/", None, 10).await.unwrap().objects.len(),
-        2
-    );
+    assert_eq!(store.list("leases/", None, 10).await.unwrap().objects.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,18 +69,10 @@ async fn unchanged_leases_are_not_read_again() {
     struct Counting(Arc<MemoryStore>, AtomicUsize);
     #[async_trait]
     impl Store for Counting {
-        async fn create(
-            &self,
-            name: &str,
-            body: highwater_store::Body,
-        ) -> Result<highwater_store::Put, StoreError> {
+        async fn create(&self, name: &str, body: highwater_store::Body) -> Result<highwater_store::Put, StoreError> {
             self.0.create(name, body).await
         }
-        async fn overwrite(
-            &self,
-            name: &str,
-            body: highwater_store::Body,
-        ) -> Result<highwater_store::Put, StoreError> {
+        async fn overwrite(&self, name: &str, body: highwater_store::Body) -> Result<highwater_store::Put, StoreError> {
             self.0.overwrite(name, body).await
         }
         async fn read(

@@ -99,11 +99,7 @@ impl Committer {
     }
 
     /// Waits for the segment's answer; takes an edit's on the way.
-    async fn next_commit(
-        &self,
-        segment: &mut Pending,
-        edit: &mut Option<EditInFlight>,
-    ) -> Result<Committed, Ended> {
+    async fn next_commit(&self, segment: &mut Pending, edit: &mut Option<EditInFlight>) -> Result<Committed, Ended> {
         loop {
             match self.step(segment, edit).await {
                 Step::Segment(outcome) => return outcome.map_err(Ended::Lost),
@@ -145,11 +141,7 @@ impl Committer {
 
     /// Lists what is not listed yet. The snapshot is taken at the same moment, so that it is the
     /// state after exactly this edit.
-    async fn start_edit(
-        &mut self,
-        unlisted: &mut Unlisted,
-        last: bool,
-    ) -> Result<EditInFlight, Ended> {
+    async fn start_edit(&mut self, unlisted: &mut Unlisted, last: bool) -> Result<EditInFlight, Ended> {
         let removed = std::mem::take(&mut *self.shard.removed.lock());
         let edit = Edit {
             trim: self.segments.point(),
@@ -163,42 +155,26 @@ impl Committer {
             return Err(Ended::Broken(error.to_string()));
         }
         unlisted.edits_since_snapshot += 1;
-        let snapshot =
-            (last || unlisted.edits_since_snapshot >= self.options.snapshot_every).then(|| {
-                unlisted.edits_since_snapshot = 0;
-                codec::encode_snapshot(&self.shard.committed.read())
-            });
+        let snapshot = (last || unlisted.edits_since_snapshot >= self.options.snapshot_every).then(|| {
+            unlisted.edits_since_snapshot = 0;
+            codec::encode_snapshot(&self.shard.committed.read())
+        });
         let bytes = codec::encode_edit(&edit);
         let crc = crc32c::crc32c(&bytes);
-        match self
-            .manifest
-            .append(Body::from(bytes), Some(crc), Bytes::new())
-            .await
-        {
-            Ok(pending) => Ok(EditInFlight {
-                pending: Box::pin(pending),
-                snapshot,
-            }),
+        match self.manifest.append(Body::from(bytes), Some(crc), Bytes::new()).await {
+            Ok(pending) => Ok(EditInFlight { pending: Box::pin(pending), snapshot }),
             Err(error) => Err(Ended::Lost(error)),
         }
     }
 
     /// An edit is committed: it proves that we lead, and its snapshot may be written.
-    async fn edit_committed(
-        &self,
-        committed: Committed,
-        edit: Option<EditInFlight>,
-    ) -> Result<(), Ended> {
+    async fn edit_committed(&self, committed: Committed, edit: Option<EditInFlight>) -> Result<(), Ended> {
         self.segments.prove(committed.date);
         let snapshot = edit.and_then(|edit| edit.snapshot);
         let point = self.manifest.point_after(committed.number);
         if let (Some(snapshot), Some(point)) = (snapshot, point) {
             // A snapshot only shortens the next start: without it the edits are read.
-            if let Err(error) = self
-                .snapshots
-                .write_snapshot(point, Body::from(snapshot))
-                .await
-            {
+            if let Err(error) = self.snapshots.write_snapshot(point, Body::from(snapshot)).await {
                 tracing::warn!(shard = %self.shard.id, %error, "manifest snapshot not written; the next one will be");
             }
         }
@@ -238,10 +214,7 @@ enum Step {
     Edit(Result<Committed, WriteError>),
 }
 
-fn record_of(
-    committed: Committed,
-    footer: &highwater_format::segment::Footer,
-) -> Option<SegmentRecord> {
+fn record_of(committed: Committed, footer: &highwater_format::segment::Footer) -> Option<SegmentRecord> {
     let head = SegmentHead {
         number: committed.number,
         epoch: committed.epoch,

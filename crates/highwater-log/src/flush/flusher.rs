@@ -84,20 +84,12 @@ impl Flusher {
         let now = self.env.now();
         let live = self.shard.live.lock();
         let Some(since) = live.open_since else {
-            return if draining {
-                Decision::Done
-            } else {
-                Decision::Idle
-            };
+            return if draining { Decision::Done } else { Decision::Idle };
         };
         if draining || live.open_bytes >= self.options.flush_bytes {
             return Decision::Seal;
         }
-        let due = if live.ack_waits {
-            now
-        } else {
-            since + self.options.flush_max_age
-        };
+        let due = if live.ack_waits { now } else { since + self.options.flush_max_age };
         if now < due {
             return Decision::Until(due);
         }
@@ -130,17 +122,9 @@ impl Flusher {
                 return false;
             }
         };
-        match self
-            .writer
-            .append(Body::from(draft.chunks), None, bytes::Bytes::new())
-            .await
-        {
+        match self.writer.append(Body::from(draft.chunks), None, bytes::Bytes::new()).await {
             Ok(pending) => {
-                let flight = InFlight {
-                    pending,
-                    sealed,
-                    footer: draft.footer,
-                };
+                let flight = InFlight { pending, sealed, footer: draft.footer };
                 match self.committer.send(flight).await {
                     Ok(()) => true,
                     Err(mpsc::error::SendError(flight)) => {

@@ -25,10 +25,7 @@ impl Pacer {
     pub fn new(interval: Option<Duration>, now: Instant) -> Self {
         Self {
             interval: interval.filter(|interval| !interval.is_zero()),
-            state: Mutex::new(State {
-                tokens: BURST,
-                refilled: now,
-            }),
+            state: Mutex::new(State { tokens: BURST, refilled: now }),
         }
     }
 
@@ -42,11 +39,7 @@ impl Pacer {
         if steps > 0 {
             let room = u128::from(BURST - state.tokens);
             state.tokens += u32::try_from(steps.min(room)).unwrap_or(0);
-            state.refilled = if steps >= room {
-                now
-            } else {
-                state.refilled + interval
-            };
+            state.refilled = if steps >= room { now } else { state.refilled + interval };
         }
         if state.tokens == 0 {
             return Err(state.refilled + interval);
@@ -81,9 +74,7 @@ mod tests {
     fn a_trickle_never_exceeds_the_pace() {
         let step = Duration::from_millis(100);
         let pacer = Pacer::new(Some(step), Instant(0));
-        let given = (0..10_000u64)
-            .filter(|ms| pacer.take(Instant(ms * 1_000_000)).is_ok())
-            .count();
+        let given = (0..10_000u64).filter(|ms| pacer.take(Instant(ms * 1_000_000)).is_ok()).count();
         assert!((96..=105).contains(&given), "{given} tokens in 10 s");
     }
 

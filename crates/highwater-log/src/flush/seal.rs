@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use highwater_batch::StoredBatch;
 use highwater_format::segment::{
-    Extent, Footer, NewExtent, ProducerBatch, ProducerDelta as FooterDelta, SegmentError,
-    SegmentWriter,
+    Extent, Footer, NewExtent, ProducerBatch, ProducerDelta as FooterDelta, SegmentError, SegmentWriter,
 };
 use highwater_types::{Epoch, Offset, ShardId};
 
@@ -22,12 +21,7 @@ pub struct Draft {
 }
 
 /// Lays the sealed batches out as one segment, grouped by partition. No batch is copied.
-pub fn build(
-    shard: ShardId,
-    epoch: Epoch,
-    reserve: i64,
-    sealed: &mut Sealed,
-) -> Result<Draft, SegmentError> {
+pub fn build(shard: ShardId, epoch: Epoch, reserve: i64, sealed: &mut Sealed) -> Result<Draft, SegmentError> {
     sealed.runs.sort_by_key(|run| run.tp);
     let mut writer = SegmentWriter::new(shard, epoch, LEVEL_0);
     for run in &sealed.runs {
@@ -40,18 +34,11 @@ pub fn build(
             aborted: Vec::new(),
             producers: producer_deltas(run),
         };
-        let batches: Vec<StoredBatch> = run
-            .batches
-            .iter()
-            .map(|batch| batch.stored.clone())
-            .collect();
+        let batches: Vec<StoredBatch> = run.batches.iter().map(|batch| batch.stored.clone()).collect();
         writer.push_extent(extent, &batches)?;
     }
     let segment = writer.finish()?;
-    Ok(Draft {
-        chunks: segment.chunks,
-        footer: segment.footer,
-    })
+    Ok(Draft { chunks: segment.chunks, footer: segment.footer })
 }
 
 /// First offset that a leader may not have given before the next segment names another.
@@ -63,12 +50,7 @@ fn producer_deltas(run: &SealedRun) -> Vec<FooterDelta> {
     let mut touched = Producers::default();
     for batch in &run.batches {
         if let Some(sequence) = batch.sequence {
-            touched.appended(
-                sequence,
-                batch.first_offset,
-                batch.last_offset,
-                batch.max_timestamp_ms,
-            );
+            touched.appended(sequence, batch.first_offset, batch.last_offset, batch.max_timestamp_ms);
         }
     }
     let delta = |(producer_id, producer): (i64, &crate::shard::producers::Producer)| FooterDelta {
@@ -93,10 +75,7 @@ fn producer_deltas(run: &SealedRun) -> Vec<FooterDelta> {
 
 /// What the manifest says of a committed segment.
 pub fn record(head: SegmentHead, footer: &Footer) -> SegmentRecord {
-    SegmentRecord {
-        head,
-        extents: footer.extents.iter().map(extent_record).collect(),
-    }
+    SegmentRecord { head, extents: footer.extents.iter().map(extent_record).collect() }
 }
 
 fn extent_record(extent: &Extent) -> ExtentRecord {
@@ -107,11 +86,7 @@ fn extent_record(extent: &Extent) -> ExtentRecord {
         start: extent.bytes.start,
         end: extent.bytes.end,
         max_timestamp_ms: extent.max_timestamp,
-        epochs: extent
-            .epochs
-            .iter()
-            .map(|start| (start.epoch, start.first_offset))
-            .collect(),
+        epochs: extent.epochs.iter().map(|start| (start.epoch, start.first_offset)).collect(),
         producers: extent.producers.iter().map(producer_delta).collect(),
     }
 }

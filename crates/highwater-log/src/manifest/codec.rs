@@ -16,9 +16,7 @@ use highwater_journal::TrimPoint;
 use highwater_store::Etag;
 use highwater_types::{Epoch, TopicId, TopicPartition};
 
-use super::state::{
-    Edit, ExtentRecord, Manifest, PartitionRecord, ProducerDelta, SegmentRecord, Start,
-};
+use super::state::{Edit, ExtentRecord, Manifest, PartitionRecord, ProducerDelta, SegmentRecord, Start};
 use crate::manifest::state::{Located, SegmentHead};
 use crate::shard::producers::{Producer, SequencedBatch};
 
@@ -72,12 +70,7 @@ pub fn decode_edit(bytes: &[u8]) -> Decoded<Edit> {
         since: Epoch(input.try_get_u32_le()?),
         segments: get_list(input, get_segment)?,
         removed: get_list(input, get_tp)?,
-        starts: get_list(input, |input| {
-            Ok(Start {
-                tp: get_tp(input)?,
-                next_offset: input.try_get_i64_le()?,
-            })
-        })?,
+        starts: get_list(input, |input| Ok(Start { tp: get_tp(input)?, next_offset: input.try_get_i64_le()? }))?,
     };
     closed(input, edit)
 }
@@ -86,11 +79,7 @@ pub fn decode_edit(bytes: &[u8]) -> Decoded<Edit> {
 pub fn encode_snapshot(manifest: &Manifest) -> Bytes {
     let mut heads: Vec<&SegmentHead> = Vec::new();
     let mut index = std::collections::BTreeMap::new();
-    for extent in manifest
-        .partitions
-        .values()
-        .flat_map(|partition| &partition.extents)
-    {
+    for extent in manifest.partitions.values().flat_map(|partition| &partition.extents) {
         index.entry(extent.segment.number).or_insert_with(|| {
             heads.push(&extent.segment);
             u32::try_from(heads.len() - 1).unwrap_or(u32::MAX)
@@ -109,12 +98,7 @@ pub fn encode_snapshot(manifest: &Manifest) -> Bytes {
         out.put_i64_le(partition.log_end);
         put_list(&mut out, &partition.epochs, put_epoch);
         put_list(&mut out, &partition.extents, |out, extent| {
-            out.put_u32_le(
-                index
-                    .get(&extent.segment.number)
-                    .copied()
-                    .unwrap_or(u32::MAX),
-            );
+            out.put_u32_le(index.get(&extent.segment.number).copied().unwrap_or(u32::MAX));
             out.put_i64_le(extent.first_offset);
             out.put_i64_le(extent.last_offset);
             out.put_u64_le(extent.start);
@@ -150,8 +134,7 @@ pub fn decode_snapshot(bytes: &[u8]) -> Decoded<Manifest> {
             ..PartitionRecord::default()
         };
         partition.extents = get_list(input, |input| {
-            let segment =
-                usize::try_from(input.try_get_u32_le()?).map_err(|_| DecodeError::Malformed)?;
+            let segment = usize::try_from(input.try_get_u32_le()?).map_err(|_| DecodeError::Malformed)?;
             Ok(Located {
                 segment: heads.get(segment).cloned().ok_or(DecodeError::Malformed)?,
                 first_offset: input.try_get_i64_le()?,
@@ -175,16 +158,7 @@ pub fn decode_snapshot(bytes: &[u8]) -> Decoded<Manifest> {
         }
         Ok((tp, partition))
     })?;
-    closed(
-        input,
-        Manifest {
-            trim,
-            owner,
-            since,
-            last_segment,
-            partitions: partitions.into_iter().collect(),
-        },
-    )
+    closed(input, Manifest { trim, owner, since, last_segment, partitions: partitions.into_iter().collect() })
 }
 
 fn put_segment(out: &mut BytesMut, segment: &SegmentRecord) {
@@ -307,11 +281,7 @@ fn open(bytes: &[u8], expected: u32) -> Decoded<&[u8]> {
 }
 
 fn closed<T>(rest: &[u8], value: T) -> Decoded<T> {
-    if rest.is_empty() {
-        Ok(value)
-    } else {
-        Err(DecodeError::Malformed)
-    }
+    if rest.is_empty() { Ok(value) } else { Err(DecodeError::Malformed) }
 }
 
 fn count(len: usize) -> u32 {
@@ -327,10 +297,7 @@ fn put_list<T>(out: &mut BytesMut, items: &[T], mut put: impl FnMut(&mut BytesMu
 }
 
 /// The reservation never exceeds what the bytes at hand could hold at one byte an item.
-fn get_list<T>(
-    input: &mut &[u8],
-    mut get: impl FnMut(&mut &[u8]) -> Decoded<T>,
-) -> Decoded<Vec<T>> {
+fn get_list<T>(input: &mut &[u8], mut get: impl FnMut(&mut &[u8]) -> Decoded<T>) -> Decoded<Vec<T>> {
     let len = usize::try_from(input.try_get_u32_le()?).map_err(|_| DecodeError::Malformed)?;
     if len > input.len() {
         return Err(DecodeError::Malformed);
@@ -362,10 +329,7 @@ fn put_tp(out: &mut BytesMut, tp: TopicPartition) {
 fn get_tp(input: &mut &[u8]) -> Decoded<TopicPartition> {
     let mut id = [0; 16];
     input.try_copy_to_slice(&mut id)?;
-    Ok(TopicPartition {
-        topic: TopicId::from_bytes(id),
-        partition: input.try_get_i32_le()?,
-    })
+    Ok(TopicPartition { topic: TopicId::from_bytes(id), partition: input.try_get_i32_le()? })
 }
 
 fn put_trim(out: &mut BytesMut, trim: TrimPoint) {

@@ -55,12 +55,7 @@ impl ProducerDelta {
                 first: batch.first_sequence,
                 last: batch.last_sequence,
             };
-            producers.appended(
-                sequence,
-                batch.first_offset,
-                batch.last_offset,
-                self.last_timestamp_ms,
-            );
+            producers.appended(sequence, batch.first_offset, batch.last_offset, self.last_timestamp_ms);
         }
     }
 }
@@ -95,19 +90,13 @@ pub struct Edit {
 pub enum ApplyError {
     /// Segments out of the order of the chain.
     #[error("segment {number} does not follow {last}")]
-    SegmentOrder { number: u64, last: u64 },
+    SegmentOutOfOrder { number: u64, last: u64 },
     /// An extent that overlaps what the partition has.
     #[error("segment {number} gives {tp} offsets {first}..={last}, which end at {end} already")]
-    OffsetOrder {
-        number: u64,
-        tp: TopicPartition,
-        first: Offset,
-        last: Offset,
-        end: Offset,
-    },
+    OffsetsOverlap { number: u64, tp: TopicPartition, first: Offset, last: Offset, end: Offset },
     /// The trim point goes back.
     #[error("trim point goes back from {from} to {to}")]
-    TrimOrder { from: u64, to: u64 },
+    TrimGoesBack { from: u64, to: u64 },
 }
 
 /// Reference of an extent to its segment.
@@ -152,19 +141,13 @@ pub struct PartitionRecord {
 impl PartitionRecord {
     /// The extent that holds `offset`, or the first one after it.
     pub fn extent_at(&self, offset: Offset) -> Option<&Located> {
-        self.extents.get(
-            self.extents
-                .partition_point(|extent| extent.last_offset < offset),
-        )
+        self.extents.get(self.extents.partition_point(|extent| extent.last_offset < offset))
     }
 
     /// Leader epoch in which `offset` was written, or -1.
     pub fn epoch_at(&self, offset: Offset) -> i32 {
         let after = self.epochs.partition_point(|(_, first)| *first <= offset);
-        after
-            .checked_sub(1)
-            .and_then(|at| self.epochs.get(at))
-            .map_or(-1, |(epoch, _)| *epoch)
+        after.checked_sub(1).and_then(|at| self.epochs.get(at)).map_or(-1, |(epoch, _)| *epoch)
     }
 }
 
@@ -181,13 +164,7 @@ pub struct Manifest {
 
 impl Default for Manifest {
     fn default() -> Self {
-        Self {
-            trim: TrimPoint::GENESIS,
-            owner: 0,
-            since: Epoch::NONE,
-            last_segment: None,
-            partitions: BTreeMap::new(),
-        }
+        Self { trim: TrimPoint::GENESIS, owner: 0, since: Epoch::NONE, last_segment: None, partitions: BTreeMap::new() }
     }
 }
 
@@ -195,20 +172,14 @@ impl Manifest {
     /// Takes in one committed segment; checks everything before it changes anything.
     pub fn apply_segment(&mut self, record: &SegmentRecord) -> Result<(), ApplyError> {
         if let Some(last) = self.last_segment.filter(|last| *last >= record.head.number) {
-            return Err(ApplyError::SegmentOrder {
-                number: record.head.number,
-                last,
-            });
+            return Err(ApplyError::SegmentOutOfOrder { number: record.head.number, last });
         }
         let mut ends: BTreeMap<TopicPartition, Offset> = BTreeMap::new();
         for extent in &record.extents {
-            let known = self
-                .partitions
-                .get(&extent.tp)
-                .map_or(0, |partition| partition.log_end);
+            let known = self.partitions.get(&extent.tp).map_or(0, |partition| partition.log_end);
             let end = ends.entry(extent.tp).or_insert(known);
             if extent.first_offset < *end || extent.last_offset < extent.first_offset {
-                return Err(ApplyError::OffsetOrder {
+                return Err(ApplyError::OffsetsOverlap {
                     number: record.head.number,
                     tp: extent.tp,
                     first: extent.first_offset,
@@ -224,11 +195,7 @@ impl Manifest {
             let partition = self.partitions.entry(extent.tp).or_default();
             partition.log_end = extent.last_offset + 1;
             for (epoch, first_offset) in &extent.epochs {
-                if partition
-                    .epochs
-                    .last()
-                    .is_none_or(|(known, _)| known < epoch)
-                {
+                if partition.epochs.last().is_none_or(|(known, _)| known < epoch) {
                     partition.epochs.push((*epoch, *first_offset));
                 }
             }
@@ -250,10 +217,7 @@ impl Manifest {
     /// Takes in everything of an edit but its segments: for the leader, which has them already.
     pub fn apply_marks(&mut self, edit: &Edit) -> Result<(), ApplyError> {
         if edit.trim.number < self.trim.number {
-            return Err(ApplyError::TrimOrder {
-                from: self.trim.number,
-                to: edit.trim.number,
-            });
+            return Err(ApplyError::TrimGoesBack { from: self.trim.number, to: edit.trim.number });
         }
         self.trim = edit.trim;
         self.owner = edit.owner;
@@ -285,18 +249,9 @@ mod tests {
     use super::*;
 
     fn segment(number: u64, first: Offset, last: Offset, epoch: i32) -> SegmentRecord {
-        let tp = TopicPartition {
-            topic: TopicId::ZERO,
-            partition: 0,
-        };
+        let tp = TopicPartition { topic: TopicId::ZERO, partition: 0 };
         SegmentRecord {
-            head: SegmentHead {
-                number,
-                epoch: Epoch(1),
-                etag: Etag::from("e"),
-                size: 100,
-                payload_at: 128,
-            },
+            head: SegmentHead { number, epoch: Epoch(1), etag: Etag::from("e"), size: 100, payload_at: 128 },
             extents: vec![ExtentRecord {
                 tp,
                 first_offset: first,
@@ -318,15 +273,8 @@ mod tests {
         let partition = manifest.partitions.values().next().unwrap();
         assert_eq!(partition.log_end, 30);
         assert_eq!(partition.epochs, vec![(1, 0), (3, 20)]);
-        let first_at = |offset| {
-            partition
-                .extent_at(offset)
-                .map(|extent| extent.first_offset)
-        };
-        assert_eq!(
-            (first_at(9), first_at(10), first_at(30)),
-            (Some(0), Some(20), None)
-        );
+        let first_at = |offset| partition.extent_at(offset).map(|extent| extent.first_offset);
+        assert_eq!((first_at(9), first_at(10), first_at(30)), (Some(0), Some(20), None));
     }
 
     #[test]
@@ -334,14 +282,8 @@ mod tests {
         let mut manifest = Manifest::default();
         manifest.apply_segment(&segment(3, 0, 9, 1)).unwrap();
         let before = manifest.clone();
-        assert!(matches!(
-            manifest.apply_segment(&segment(3, 10, 11, 1)),
-            Err(ApplyError::SegmentOrder { .. })
-        ));
-        assert!(matches!(
-            manifest.apply_segment(&segment(4, 9, 11, 1)),
-            Err(ApplyError::OffsetOrder { .. })
-        ));
+        assert!(matches!(manifest.apply_segment(&segment(3, 10, 11, 1)), Err(ApplyError::SegmentOutOfOrder { .. })));
+        assert!(matches!(manifest.apply_segment(&segment(4, 9, 11, 1)), Err(ApplyError::OffsetsOverlap { .. })));
         assert_eq!(manifest, before);
     }
 }

@@ -27,11 +27,7 @@ pub enum BlockError {
     #[error("batch at byte {at} (offset {offset}) has a wrong checksum")]
     Checksum { at: usize, offset: Offset },
     #[error("offsets do not follow each other at byte {at}: {got} after {after}")]
-    Order {
-        at: usize,
-        got: Offset,
-        after: Offset,
-    },
+    Order { at: usize, got: Offset, after: Offset },
     #[error("holds offsets up to {got}, the manifest says {expected}")]
     End { got: Offset, expected: Offset },
 }
@@ -43,22 +39,12 @@ impl Block {
         let mut at = 0;
         let mut after = first - 1;
         for batch in Batches::new(bytes.clone()) {
-            let (header, batch) = batch.map_err(|error| BlockError::Malformed {
-                at,
-                why: error.to_string(),
-            })?;
+            let (header, batch) = batch.map_err(|error| BlockError::Malformed { at, why: error.to_string() })?;
             if header.base_offset <= after {
-                return Err(BlockError::Order {
-                    at,
-                    got: header.base_offset,
-                    after,
-                });
+                return Err(BlockError::Order { at, got: header.base_offset, after });
             }
             if !highwater_batch::checksum::batch_crc_is_right(&batch) {
-                return Err(BlockError::Checksum {
-                    at,
-                    offset: header.base_offset,
-                });
+                return Err(BlockError::Checksum { at, offset: header.base_offset });
             }
             after = header.last_offset();
             batches.push(BatchAt {
@@ -70,33 +56,21 @@ impl Block {
             at += batch.len();
         }
         if after != last {
-            return Err(BlockError::End {
-                got: after,
-                expected: last,
-            });
+            return Err(BlockError::End { got: after, expected: last });
         }
         Ok(Self { bytes, batches })
     }
 
     /// One slice of whole batches: from the one that holds `offset` (or the next), below `end`, of
     /// `max_bytes` at most but for the first if `at_least_one`.
-    pub fn slice(
-        &self,
-        offset: Offset,
-        end: Offset,
-        max_bytes: usize,
-        at_least_one: bool,
-    ) -> Bytes {
-        let from = self
-            .batches
-            .partition_point(|batch| batch.last_offset < offset);
+    pub fn slice(&self, offset: Offset, end: Offset, max_bytes: usize, at_least_one: bool) -> Bytes {
+        let from = self.batches.partition_point(|batch| batch.last_offset < offset);
         let Some(first) = self.batches.get(from) else {
             return Bytes::new();
         };
         let mut until = first.start;
         for batch in &self.batches[from..] {
-            let fits =
-                batch.end - first.start <= max_bytes || (at_least_one && until == first.start);
+            let fits = batch.end - first.start <= max_bytes || (at_least_one && until == first.start);
             if batch.last_offset >= end || !fits {
                 break;
             }
@@ -107,10 +81,7 @@ impl Block {
 
     /// The first batch with a timestamp at or after `timestamp_ms`.
     pub fn batch_at_timestamp(&self, timestamp_ms: i64) -> Option<Bytes> {
-        let batch = self
-            .batches
-            .iter()
-            .find(|batch| batch.max_timestamp_ms >= timestamp_ms)?;
+        let batch = self.batches.iter().find(|batch| batch.max_timestamp_ms >= timestamp_ms)?;
         Some(self.bytes.slice(batch.start..batch.end))
     }
 }

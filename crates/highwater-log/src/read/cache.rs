@@ -28,6 +28,9 @@ struct Key {
     etag: Arc<str>,
 }
 
+/// A block that is there, is being loaded, or could not be loaded.
+type Cell = Arc<OnceCell<Arc<Block>>>;
+
 /// Why a block could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -55,7 +58,7 @@ impl AsRef<[u8]> for Accounted {
 
 #[derive(Default)]
 struct Entries {
-    by_key: HashMap<Key, (u64, Arc<OnceCell<Arc<Block>>>)>,
+    by_key: HashMap<Key, (u64, Cell)>,
     /// Last use, oldest first.
     by_use: BTreeMap<u64, Key>,
     clock: u64,
@@ -83,12 +86,7 @@ impl BlockCache {
 
     /// The block of an extent, from memory or from the bucket. Concurrent callers share one load;
     /// after an error the next caller tries again.
-    pub async fn get(
-        &self,
-        shard: ShardId,
-        name: &str,
-        extent: &Located,
-    ) -> Result<Arc<Block>, LoadError> {
+    pub async fn get(&self, shard: ShardId, name: &str, extent: &Located) -> Result<Arc<Block>, LoadError> {
         let key = Key {
             shard,
             number: extent.segment.number,
@@ -96,9 +94,7 @@ impl BlockCache {
             etag: Arc::from(extent.segment.etag.as_str()),
         };
         let cell = self.entries.lock().touch(key);
-        cell.get_or_try_init(|| self.load(name, extent))
-            .await
-            .cloned()
+        cell.get_or_try_init(|| self.load(name, extent)).await.cloned()
     }
 
     async fn load(&self, name: &str, extent: &Located) -> Result<Arc<Block>, LoadError> {
@@ -106,54 +102,35 @@ impl BlockCache {
         let permit = self.admit(len).await;
         let base = extent.segment.payload_at;
         let range = ReadRange::Bounded(base + extent.start..base + extent.end);
-        let read = self
-            .store
-            .read(name, range, Some(&extent.segment.etag))
-            .await?;
+        let read = self.store.read(name, range, Some(&extent.segment.etag)).await?;
         let bytes = match permit {
-            Some(permit) => Bytes::from_owner(Accounted {
-                bytes: read.bytes,
-                _permit: permit,
-            }),
+            Some(permit) => Bytes::from_owner(Accounted { bytes: read.bytes, _permit: permit }),
             None => read.bytes,
         };
-        let block =
-            Block::open(bytes, extent.first_offset, extent.last_offset).map_err(|source| {
-                LoadError::Block {
-                    name: name.to_owned(),
-                    source,
-                }
-            })?;
+        let block = Block::open(bytes, extent.first_offset, extent.last_offset)
+            .map_err(|source| LoadError::Block { name: name.to_owned(), source })?;
         Ok(Arc::new(block))
     }
 
     /// Room for `len` bytes: drops what was not used for longest, then waits for readers.
     async fn admit(&self, len: usize) -> Option<OwnedSemaphorePermit> {
-        let wanted = u32::try_from(len.div_ceil(PERMIT_BYTES))
-            .unwrap_or(u32::MAX)
-            .min(self.total);
+        let wanted = u32::try_from(len.div_ceil(PERMIT_BYTES)).unwrap_or(u32::MAX).min(self.total);
         while self.permits.available_permits() < wanted as usize {
             if !self.entries.lock().drop_oldest() {
                 break;
             }
         }
         // The semaphore is never closed.
-        Arc::clone(&self.permits)
-            .acquire_many_owned(wanted)
-            .await
-            .ok()
+        Arc::clone(&self.permits).acquire_many_owned(wanted).await.ok()
     }
 }
 
 impl Entries {
     /// The cell of a key, new or known, as the most recently used.
-    fn touch(&mut self, key: Key) -> Arc<OnceCell<Arc<Block>>> {
+    fn touch(&mut self, key: Key) -> Cell {
         self.clock += 1;
         let now = self.clock;
-        let (used, cell) = self
-            .by_key
-            .entry(key.clone())
-            .or_insert_with(|| (now, Arc::new(OnceCell::new())));
+        let (used, cell) = self.by_key.entry(key.clone()).or_insert_with(|| (now, Arc::new(OnceCell::new())));
         let before = std::mem::replace(used, now);
         let cell = Arc::clone(cell);
         self.by_use.remove(&before);
@@ -163,15 +140,9 @@ impl Entries {
 
     /// Forgets the block that was not used for longest. `false` if none is left that is loaded.
     fn drop_oldest(&mut self) -> bool {
-        let loaded = |key: &Key, by_key: &HashMap<Key, (u64, Arc<OnceCell<Arc<Block>>>)>| {
-            by_key.get(key).is_some_and(|(_, cell)| cell.initialized())
-        };
-        let Some(used) = self
-            .by_use
-            .iter()
-            .find(|(_, key)| loaded(key, &self.by_key))
-            .map(|(used, _)| *used)
-        else {
+        let loaded =
+            |key: &Key, by_key: &HashMap<Key, (u64, Cell)>| by_key.get(key).is_some_and(|(_, cell)| cell.initialized());
+        let Some(used) = self.by_use.iter().find(|(_, key)| loaded(key, &self.by_key)).map(|(used, _)| *used) else {
             return false;
         };
         if let Some(key) = self.by_use.remove(&used) {

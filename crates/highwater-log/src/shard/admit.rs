@@ -1,9 +1,7 @@
 //! From a request's records to a batch that may be appended: everything that needs no lock.
 
 use bytes::Bytes;
-use highwater_batch::{
-    BatchLimits, Expansion, InvalidBatch, Records, Source, StoredBatch, TimestampBounds,
-};
+use highwater_batch::{BatchLimits, Expansion, InvalidBatch, Records, Source, StoredBatch, TimestampBounds};
 use highwater_meta::{TimestampType, TopicSettings};
 
 use super::live::NewBatch;
@@ -17,9 +15,7 @@ impl From<InvalidBatch> for AppendError {
             InvalidBatch::Magic(magic) => Self::UnsupportedMagic(magic),
             InvalidBatch::TooLarge { size, limit } => Self::TooLarge { size, limit },
             InvalidBatch::Timestamp { .. } => Self::InvalidTimestamp(error.to_string()),
-            InvalidBatch::Record(_) | InvalidBatch::Codec(_) => {
-                Self::InvalidRecord(error.to_string())
-            }
+            InvalidBatch::Record(_) | InvalidBatch::Codec(_) => Self::InvalidRecord(error.to_string()),
         }
     }
 }
@@ -39,35 +35,14 @@ pub fn admit(
     let client = origin == Origin::Client;
     let log_append_time = settings.timestamp_type == TimestampType::LogAppendTime;
     let timestamps = if client && !log_append_time {
-        TimestampBounds::around(
-            now_ms,
-            settings.timestamp_before_max_ms,
-            settings.timestamp_after_max_ms,
-        )
+        TimestampBounds::around(now_ms, settings.timestamp_before_max_ms, settings.timestamp_after_max_ms)
     } else {
         TimestampBounds::NONE
     };
-    let max_bytes = if client {
-        settings.max_message_bytes
-    } else {
-        usize::MAX
-    };
-    let source = if client {
-        Source::Client
-    } else {
-        Source::Coordinator
-    };
-    highwater_batch::validate(
-        &header,
-        &batch,
-        source,
-        &BatchLimits {
-            max_bytes,
-            timestamps,
-        },
-    )?;
-    let mut stored =
-        StoredBatch::from_bytes(&batch).map_err(|error| AppendError::Corrupt(error.to_string()))?;
+    let max_bytes = if client { settings.max_message_bytes } else { usize::MAX };
+    let source = if client { Source::Client } else { Source::Coordinator };
+    highwater_batch::validate(&header, &batch, source, &BatchLimits { max_bytes, timestamps })?;
+    let mut stored = StoredBatch::from_bytes(&batch).map_err(|error| AppendError::Corrupt(error.to_string()))?;
     if client && settings.cleanup.compact {
         refuse_null_keys(&stored)?;
     }
@@ -96,8 +71,7 @@ pub fn admit(
 
 /// A compacted topic keeps the last record of each key, so each record needs one (as Kafka does).
 fn refuse_null_keys(batch: &StoredBatch) -> Result<(), AppendError> {
-    let invalid =
-        |error: highwater_batch::RecordError| AppendError::InvalidRecord(error.to_string());
+    let invalid = |error: highwater_batch::RecordError| AppendError::InvalidRecord(error.to_string());
     for record in Records::open(batch, Expansion::default()).map_err(invalid)? {
         if record.map_err(invalid)?.key.is_none() {
             let why = "compacted topic cannot accept message without key";

@@ -68,6 +68,17 @@ pub struct NewBatch {
     pub log_append_time_ms: i64,
 }
 
+/// What an append brings.
+pub struct Append {
+    pub slot: Slot,
+    pub batch: NewBatch,
+    pub now: Instant,
+    /// Milliseconds since 1970.
+    pub now_ms: i64,
+    /// Whether somebody will wait for the ticket.
+    pub wants_ack: bool,
+}
+
 /// Somebody waits until `end` is durable.
 pub struct PendingAck {
     pub end: Offset,
@@ -198,17 +209,9 @@ impl Live {
     }
 
     /// Takes over changed settings; gives the slots whose topic is gone.
-    pub fn refresh(
-        &mut self,
-        settings: impl Fn(TopicId) -> Option<Arc<TopicSettings>>,
-    ) -> Vec<Slot> {
+    pub fn refresh(&mut self, settings: impl Fn(TopicId) -> Option<Arc<TopicSettings>>) -> Vec<Slot> {
         let mut gone = Vec::new();
-        for (index, partition) in self
-            .partitions
-            .iter_mut()
-            .enumerate()
-            .filter(|(_, p)| !p.deleted)
-        {
+        for (index, partition) in self.partitions.iter_mut().enumerate().filter(|(_, p)| !p.deleted) {
             match settings(partition.tp.topic) {
                 Some(now) => partition.settings = now,
                 None => gone.push(Slot(index)),
@@ -232,59 +235,36 @@ impl Live {
 
     /// Gives a batch its offsets and puts it into memory and, by its mode, into the write-ahead
     /// log. On an error nothing has changed.
-    pub fn append(
-        &mut self,
-        shard: ShardId,
-        slot: Slot,
-        mut batch: NewBatch,
-        wal: Option<&Wal>,
-        now: Instant,
-        now_ms: i64,
-        wants_ack: bool,
-    ) -> Result<Sequenced, AppendError> {
+    pub fn append(&mut self, shard: ShardId, append: Append, wal: &Wal) -> Result<Sequenced, AppendError> {
+        let Append { slot, mut batch, now, now_ms, wants_ack } = append;
         let epoch = self.epoch.ok_or(AppendError::NotLeader)?;
         let limits = self.limits;
-        let partition = self
-            .partitions
-            .get_mut(slot.0)
-            .ok_or(AppendError::NotLeader)?;
+        let partition = self.partitions.get_mut(slot.0).ok_or(AppendError::NotLeader)?;
         if partition.deleted {
             return Err(AppendError::Unknown);
         }
-        if let Some(found) =
-            partition.duplicate_of(&batch, now_ms, limits.producer_expiration_ms)?
-        {
+        if let Some(found) = partition.duplicate_of(&batch, now_ms, limits.producer_expiration_ms)? {
             return Ok(found);
         }
         let first = partition.next_offset;
-        let end = first
-            .checked_add(batch.offsets)
-            .ok_or_else(|| AppendError::Storage("offsets are used up".into()))?;
+        let end = first.checked_add(batch.offsets).ok_or_else(|| AppendError::Storage("offsets are used up".into()))?;
         let mode = partition.settings.durability;
         if mode.uses_wal() && end > partition.flushed_end.saturating_add(limits.reserve) {
             return Err(AppendError::Backpressure);
         }
         batch.stored.assign(first, epoch.as_leader_epoch());
-        let seq = match wal.filter(|_| mode.uses_wal()) {
-            Some(wal) => {
-                let frame = Frame {
-                    shard,
-                    epoch,
-                    tp: partition.tp,
-                    batch: &batch.stored,
-                };
-                Some(wal.append(frame).map_err(refused)?)
-            }
-            None => None,
+        let seq = if mode.uses_wal() {
+            let frame = Frame { shard, epoch, tp: partition.tp, batch: &batch.stored };
+            Some(wal.append(frame).map_err(refused)?)
+        } else {
+            None
         };
         if seq.is_none() {
             partition.barrier = end;
         }
         partition.next_offset = end;
         if let Some(sequence) = batch.sequence {
-            partition
-                .producers
-                .appended(sequence, first, end - 1, now_ms);
+            partition.producers.appended(sequence, first, end - 1, now_ms);
         }
         let bytes = batch.stored.len();
         let newly_dirty = partition.tail.len() == partition.sealed;
@@ -307,11 +287,7 @@ impl Live {
         let waits_for_flush = wants_ack && seq.is_none();
         let flush = self.opened(bytes, now, waits_for_flush);
         Ok(Sequenced {
-            outcome: Appended {
-                base_offset: first,
-                log_append_time_ms: batch.log_append_time_ms,
-                log_start_offset,
-            },
+            outcome: Appended { base_offset: first, log_append_time_ms: batch.log_append_time_ms, log_start_offset },
             end,
             flush,
             bytes,
@@ -343,12 +319,7 @@ impl Live {
         }
         if let Some(sequence) = batch.sequence {
             let timestamp = batch.max_timestamp_ms;
-            partition.producers.appended(
-                sequence,
-                batch.first_offset,
-                batch.last_offset,
-                timestamp,
-            );
+            partition.producers.appended(sequence, batch.first_offset, batch.last_offset, timestamp);
         }
         let end = batch.last_offset + 1;
         partition.next_offset = end;
@@ -379,38 +350,23 @@ impl Live {
                 partition.tail.truncate(partition.sealed);
                 continue;
             }
-            let batches: Vec<TailBatch> =
-                partition.tail.range(partition.sealed..).cloned().collect();
+            let batches: Vec<TailBatch> = partition.tail.range(partition.sealed..).cloned().collect();
             partition.sealed = partition.tail.len();
-            runs.push(SealedRun {
-                slot,
-                tp: partition.tp,
-                batches,
-            });
+            runs.push(SealedRun { slot, tp: partition.tp, batches });
         }
         let bytes = std::mem::take(&mut self.open_bytes);
         self.open_since = None;
         self.ack_waits = false;
-        Some(Sealed {
-            runs,
-            bytes,
-            wal_seq: self.open_wal_seq.take(),
-        })
+        Some(Sealed { runs, bytes, wal_seq: self.open_wal_seq.take() })
     }
 
     /// What only this broker's disk has: batches of topics that use the write-ahead log and that
     /// the bucket did not get. For the side file of a deposed leader.
     pub fn unflushed_local(&self) -> Vec<(TopicPartition, StoredBatch)> {
-        let local = self
-            .partitions
-            .iter()
-            .filter(|p| !p.deleted && p.settings.durability.uses_wal());
+        let local = self.partitions.iter().filter(|p| !p.deleted && p.settings.durability.uses_wal());
         local
             .flat_map(|partition| {
-                let unflushed = partition
-                    .tail
-                    .iter()
-                    .filter(|batch| batch.last_offset >= partition.flushed_end);
+                let unflushed = partition.tail.iter().filter(|batch| batch.last_offset >= partition.flushed_end);
                 unflushed.map(|batch| (partition.tp, batch.stored.clone()))
             })
             .collect()
@@ -490,27 +446,18 @@ impl PartitionLive {
                 flush: false,
                 bytes: 0,
             })),
-            Err(SequenceError::OutOfOrder { expected }) => Err(AppendError::OutOfOrderSequence {
-                producer_id,
-                expected,
-                got: sequence.first,
-            }),
-            Err(SequenceError::OldEpoch { current }) => Err(AppendError::InvalidProducerEpoch {
-                producer_id,
-                current,
-                got: sequence.epoch,
-            }),
+            Err(SequenceError::OutOfOrder { expected }) => {
+                Err(AppendError::OutOfOrderSequence { producer_id, expected, got: sequence.first })
+            }
+            Err(SequenceError::OldEpoch { current }) => {
+                Err(AppendError::InvalidProducerEpoch { producer_id, current, got: sequence.epoch })
+            }
         }
     }
 
     /// Drops the batches below `end` from memory, flushed ones only.
     pub fn forget_below(&mut self, end: Offset) {
-        while self.sealed > 0
-            && self
-                .tail
-                .front()
-                .is_some_and(|batch| batch.last_offset < end)
-        {
+        while self.sealed > 0 && self.tail.front().is_some_and(|batch| batch.last_offset < end) {
             self.tail.pop_front();
             self.sealed -= 1;
         }
@@ -523,16 +470,8 @@ impl PartitionLive {
 
     /// Whole batches from memory: the one that holds `offset` (or the next one) and those after
     /// it, below `end`, of `max_bytes` at most but for the first.
-    pub fn read_tail(
-        &self,
-        offset: Offset,
-        end: Offset,
-        max_bytes: usize,
-        at_least_one: bool,
-    ) -> (Vec<Bytes>, usize) {
-        let from = self
-            .tail
-            .partition_point(|batch| batch.last_offset < offset);
+    pub fn read_tail(&self, offset: Offset, end: Offset, max_bytes: usize, at_least_one: bool) -> (Vec<Bytes>, usize) {
+        let from = self.tail.partition_point(|batch| batch.last_offset < offset);
         let mut bytes = 0;
         let mut until = from;
         let mut gathered = 0;

@@ -75,15 +75,8 @@ const fn following(last: i32) -> i32 {
 
 impl Producers {
     /// Looks whether a batch may be appended at `now_ms`; changes nothing but expiry.
-    pub fn check(
-        &mut self,
-        sequence: Sequence,
-        now_ms: i64,
-        expiration_ms: i64,
-    ) -> Result<Checked, SequenceError> {
-        let expired = |producer: &Producer| {
-            now_ms.saturating_sub(producer.last_timestamp_ms) >= expiration_ms
-        };
+    pub fn check(&mut self, sequence: Sequence, now_ms: i64, expiration_ms: i64) -> Result<Checked, SequenceError> {
+        let expired = |producer: &Producer| now_ms.saturating_sub(producer.last_timestamp_ms) >= expiration_ms;
         if self.known.get(&sequence.producer_id).is_some_and(expired) {
             self.known.remove(&sequence.producer_id);
         }
@@ -91,57 +84,31 @@ impl Producers {
             return Ok(Checked::New);
         };
         if sequence.epoch < producer.epoch {
-            return Err(SequenceError::OldEpoch {
-                current: producer.epoch,
-            });
+            return Err(SequenceError::OldEpoch { current: producer.epoch });
         }
         if sequence.epoch > producer.epoch {
-            return if sequence.first == 0 {
-                Ok(Checked::New)
-            } else {
-                Err(SequenceError::OutOfOrder { expected: 0 })
-            };
+            return if sequence.first == 0 { Ok(Checked::New) } else { Err(SequenceError::OutOfOrder { expected: 0 }) };
         }
-        let same = |batch: &&SequencedBatch| {
-            batch.first_sequence == sequence.first && batch.last_sequence == sequence.last
-        };
+        let same =
+            |batch: &&SequencedBatch| batch.first_sequence == sequence.first && batch.last_sequence == sequence.last;
         if let Some(batch) = producer.batches.iter().find(same) {
             return Ok(Checked::Duplicate(*batch));
         }
-        match producer
-            .batches
-            .last()
-            .map(|batch| following(batch.last_sequence))
-        {
-            Some(expected) if expected != sequence.first => {
-                Err(SequenceError::OutOfOrder { expected })
-            }
+        match producer.batches.last().map(|batch| following(batch.last_sequence)) {
+            Some(expected) if expected != sequence.first => Err(SequenceError::OutOfOrder { expected }),
             _ => Ok(Checked::New),
         }
     }
 
     /// Takes a batch into account that is in the log: appended now, or found by recovery.
-    pub fn appended(
-        &mut self,
-        sequence: Sequence,
-        first_offset: Offset,
-        last_offset: Offset,
-        timestamp_ms: i64,
-    ) {
-        let batch = SequencedBatch {
-            first_sequence: sequence.first,
-            last_sequence: sequence.last,
-            first_offset,
-            last_offset,
-        };
-        let producer = self
-            .known
-            .entry(sequence.producer_id)
-            .or_insert_with(|| Producer {
-                epoch: sequence.epoch,
-                last_timestamp_ms: timestamp_ms,
-                batches: Vec::new(),
-            });
+    pub fn appended(&mut self, sequence: Sequence, first_offset: Offset, last_offset: Offset, timestamp_ms: i64) {
+        let batch =
+            SequencedBatch { first_sequence: sequence.first, last_sequence: sequence.last, first_offset, last_offset };
+        let producer = self.known.entry(sequence.producer_id).or_insert_with(|| Producer {
+            epoch: sequence.epoch,
+            last_timestamp_ms: timestamp_ms,
+            batches: Vec::new(),
+        });
         if producer.epoch != sequence.epoch {
             producer.epoch = sequence.epoch;
             producer.batches.clear();
@@ -158,11 +125,7 @@ impl Producers {
 
     /// A tenth at a time, so that a flood of producers costs a scan per thousand, not per batch.
     fn forget_longest_idle(&mut self) {
-        let mut ages: Vec<(i64, i64)> = self
-            .known
-            .iter()
-            .map(|(id, p)| (p.last_timestamp_ms, *id))
-            .collect();
+        let mut ages: Vec<(i64, i64)> = self.known.iter().map(|(id, p)| (p.last_timestamp_ms, *id)).collect();
         ages.sort_unstable();
         for (_, id) in ages.into_iter().take(MAX_PRODUCERS / 10) {
             self.known.remove(&id);
@@ -187,30 +150,16 @@ mod tests {
     const DAY: i64 = 86_400_000;
 
     fn sequence(epoch: i16, first: i32, last: i32) -> Sequence {
-        Sequence {
-            producer_id: 7,
-            epoch,
-            first,
-            last,
-        }
+        Sequence { producer_id: 7, epoch, first, last }
     }
 
     #[test]
     fn an_unknown_producer_starts_anywhere_then_in_order() {
         let mut producers = Producers::default();
-        assert_eq!(
-            producers.check(sequence(0, 42, 43), 0, DAY),
-            Ok(Checked::New)
-        );
+        assert_eq!(producers.check(sequence(0, 42, 43), 0, DAY), Ok(Checked::New));
         producers.appended(sequence(0, 42, 43), 10, 11, 0);
-        assert_eq!(
-            producers.check(sequence(0, 44, 44), 0, DAY),
-            Ok(Checked::New)
-        );
-        assert_eq!(
-            producers.check(sequence(0, 45, 45), 0, DAY),
-            Err(SequenceError::OutOfOrder { expected: 44 })
-        );
+        assert_eq!(producers.check(sequence(0, 44, 44), 0, DAY), Ok(Checked::New));
+        assert_eq!(producers.check(sequence(0, 45, 45), 0, DAY), Err(SequenceError::OutOfOrder { expected: 44 }));
     }
 
     #[test]
@@ -221,14 +170,9 @@ mod tests {
         }
         for n in 2..7 {
             let found = producers.check(sequence(0, n, n), 0, DAY);
-            assert!(
-                matches!(found, Ok(Checked::Duplicate(batch)) if batch.first_offset == i64::from(n))
-            );
+            assert!(matches!(found, Ok(Checked::Duplicate(batch)) if batch.first_offset == i64::from(n)));
         }
-        assert_eq!(
-            producers.check(sequence(0, 1, 1), 0, DAY),
-            Err(SequenceError::OutOfOrder { expected: 7 })
-        );
+        assert_eq!(producers.check(sequence(0, 1, 1), 0, DAY), Err(SequenceError::OutOfOrder { expected: 7 }));
     }
 
     #[test]
@@ -236,14 +180,8 @@ mod tests {
         let mut producers = Producers::default();
         producers.appended(sequence(3, i32::MAX, i32::MAX), 0, 0, 0);
         assert_eq!(producers.check(sequence(3, 0, 0), 0, DAY), Ok(Checked::New));
-        assert_eq!(
-            producers.check(sequence(2, 0, 0), 0, DAY),
-            Err(SequenceError::OldEpoch { current: 3 })
-        );
-        assert_eq!(
-            producers.check(sequence(4, 1, 1), 0, DAY),
-            Err(SequenceError::OutOfOrder { expected: 0 })
-        );
+        assert_eq!(producers.check(sequence(2, 0, 0), 0, DAY), Err(SequenceError::OldEpoch { current: 3 }));
+        assert_eq!(producers.check(sequence(4, 1, 1), 0, DAY), Err(SequenceError::OutOfOrder { expected: 0 }));
         assert_eq!(producers.check(sequence(4, 0, 0), 0, DAY), Ok(Checked::New));
     }
 
@@ -251,22 +189,9 @@ mod tests {
     fn idle_producers_expire_and_the_cap_holds() {
         let mut producers = Producers::default();
         producers.appended(sequence(0, 5, 5), 0, 0, 0);
-        assert_eq!(
-            producers.check(sequence(0, 9, 9), DAY, DAY),
-            Ok(Checked::New)
-        );
+        assert_eq!(producers.check(sequence(0, 9, 9), DAY, DAY), Ok(Checked::New));
         for id in 0..=MAX_PRODUCERS as i64 {
-            producers.appended(
-                Sequence {
-                    producer_id: id,
-                    epoch: 0,
-                    first: 0,
-                    last: 0,
-                },
-                id,
-                id,
-                id,
-            );
+            producers.appended(Sequence { producer_id: id, epoch: 0, first: 0, last: 0 }, id, id, id);
         }
         assert!(producers.iter().count() <= MAX_PRODUCERS);
         assert!(producers.iter().any(|(id, _)| id == MAX_PRODUCERS as i64));

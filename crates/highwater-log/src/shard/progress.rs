@@ -36,11 +36,8 @@ impl Effects {
 impl PartitionLive {
     /// Raises the high watermark to what is durable; collects who waited for it.
     fn advance(&mut self, effects: &mut Effects) {
-        let durable = if self.flushed_end >= self.barrier {
-            self.flushed_end.max(self.synced_end)
-        } else {
-            self.flushed_end
-        };
+        let durable =
+            if self.flushed_end >= self.barrier { self.flushed_end.max(self.synced_end) } else { self.flushed_end };
         if durable <= self.high_watermark {
             return;
         }
@@ -122,11 +119,7 @@ impl Live {
             }
             partition.flushed_end = end;
             partition.advance(&mut effects);
-            self.retained.push_back(Retained {
-                slot: run.slot,
-                end,
-                bytes,
-            });
+            self.retained.push_back(Retained { slot: run.slot, end, bytes });
             self.retained_bytes += bytes;
         }
         self.evict();
@@ -134,26 +127,13 @@ impl Live {
     }
 
     /// Registers who waits for a batch that ends at `end`; resolved at once if it is durable.
-    pub fn await_durable(
-        &mut self,
-        slot: Slot,
-        end: Offset,
-        outcome: Appended,
-        sender: TicketSender,
-    ) -> Effects {
+    pub fn await_durable(&mut self, slot: Slot, end: Offset, outcome: Appended, sender: TicketSender) -> Effects {
         let mut effects = Effects::default();
         match self.partitions.get_mut(slot.0) {
             Some(partition) if end > partition.high_watermark => {
                 // Nearly always the last one; a duplicate may wait for an earlier offset.
                 let at = partition.pending.partition_point(|ack| ack.end <= end);
-                partition.pending.insert(
-                    at,
-                    super::live::PendingAck {
-                        end,
-                        outcome,
-                        sender,
-                    },
-                );
+                partition.pending.insert(at, super::live::PendingAck { end, outcome, sender });
             }
             Some(_) => effects.tickets.push((sender, Ok(outcome))),
             None => effects.tickets.push((sender, Err(AppendError::NotLeader))),
@@ -173,9 +153,7 @@ impl Live {
         // Requests that ended leave dead entries behind; a busy partition sheds them by progress,
         // an idle one here, before the list would grow.
         if partition.waiters.len() == partition.waiters.capacity() {
-            partition
-                .waiters
-                .retain(|(_, waiter)| waiter.strong_count() > 0);
+            partition.waiters.retain(|(_, waiter)| waiter.strong_count() > 0);
         }
         partition.waiters.push((beyond, Arc::downgrade(waiter)));
         true
@@ -185,11 +163,7 @@ impl Live {
     /// its way to the bucket.
     pub fn delete(&mut self, slot: Slot) -> (Option<TopicPartition>, Effects) {
         let mut effects = Effects::default();
-        let Some(partition) = self
-            .partitions
-            .get_mut(slot.0)
-            .filter(|partition| !partition.deleted)
-        else {
+        let Some(partition) = self.partitions.get_mut(slot.0).filter(|partition| !partition.deleted) else {
             return (None, effects);
         };
         partition.deleted = true;

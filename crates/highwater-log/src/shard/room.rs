@@ -16,11 +16,7 @@ pub struct Room {
 
 impl Room {
     pub fn new(limit: usize) -> Self {
-        Self {
-            used: AtomicUsize::new(0),
-            limit,
-            freed: Notify::new(),
-        }
+        Self { used: AtomicUsize::new(0), limit, freed: Notify::new() }
     }
 
     /// Counts `bytes`, or refuses at the limit.

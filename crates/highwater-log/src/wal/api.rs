@@ -48,18 +48,11 @@ impl WalOptions {
     }
 
     pub(super) fn check(&self) -> Result<(), WalError> {
-        if self.file_bytes == 0
-            || !self.file_bytes.is_multiple_of(WAL_ALIGNMENT as u64)
-            || self.file_bytes > 1 << 30
-        {
-            return Err(WalError::Options(
-                "a file must have a multiple of 4096 bytes, at most 1 GiB",
-            ));
+        if self.file_bytes == 0 || !self.file_bytes.is_multiple_of(WAL_ALIGNMENT as u64) || self.file_bytes > 1 << 30 {
+            return Err(WalError::Options("a file must have a multiple of 4096 bytes, at most 1 GiB"));
         }
         if self.max_bytes / self.file_bytes < 2 || self.max_bytes / self.file_bytes > MAX_FILES {
-            return Err(WalError::Options(
-                "the limit must allow between 2 and 4096 files",
-            ));
+            return Err(WalError::Options("the limit must allow between 2 and 4096 files"));
         }
         if self.frame_limit() < WAL_ALIGNMENT {
             return Err(WalError::Options("file or buffer is too small"));
@@ -165,13 +158,7 @@ pub struct Damage {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: bytes {} to {}",
-            self.file.display(),
-            self.bytes.start,
-            self.bytes.end
-        )?;
+        write!(f, "{}: bytes {} to {}", self.file.display(), self.bytes.start, self.bytes.end)?;
         if let Some(first) = self.first_seq {
             write!(f, ", frames from {first}")?;
         }
@@ -199,9 +186,7 @@ pub enum WalError {
         source: io::Error,
     },
     /// A file of a later version of Highwater.
-    #[error(
-        "write-ahead log: {path} has format version {version}, written by a later version of Highwater"
-    )]
+    #[error("write-ahead log: {path} has format version {version}, written by a later version of Highwater")]
     Version {
         /// The file.
         path: PathBuf,
@@ -227,10 +212,6 @@ pub enum WalError {
 impl WalError {
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
+        move |source| Self::Io { action, path, source }
     }
 }

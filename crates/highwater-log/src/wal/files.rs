@@ -93,10 +93,7 @@ async fn create(shared: &Shared) -> Result<Prepared, Failure> {
         let mut state = shared.state.lock();
         state.next_name += 1;
         state.disk_bytes += shared.options.file_bytes;
-        (
-            shared.options.dir.join(file_name(state.next_name)),
-            &shared.options,
-        )
+        (shared.options.dir.join(file_name(state.next_name)), &shared.options)
     };
     let made = async {
         let file = shared.env.disk.open(&path, OpenMode::CreateDirect).await?;

@@ -57,10 +57,7 @@ impl Wal {
     ) -> Result<(Self, Recovered), WalError> {
         options.check()?;
         let dir = &options.dir;
-        env.disk
-            .create_dir_all(dir)
-            .await
-            .map_err(WalError::io("create", dir))?;
+        env.disk.create_dir_all(dir).await.map_err(WalError::io("create", dir))?;
         let found = discover(&*env.disk, dir).await?;
         if let Some(torn) = &found.torn {
             tracing::warn!(file = %torn.file.display(), position = torn.position, frames = torn.frames,
@@ -83,17 +80,8 @@ impl Wal {
             writer: env.spawn("wal-writer", writer::run(shared.clone())),
             files: env.spawn("wal-files", files::run(shared.clone())),
         };
-        let owner = Owner {
-            shared,
-            tasks: Mutex::new(Some(tasks)),
-            closed: watch::Sender::new(false),
-        };
-        Ok((
-            Self {
-                owner: Arc::new(owner),
-            },
-            recovered,
-        ))
+        let owner = Owner { shared, tasks: Mutex::new(Some(tasks)), closed: watch::Sender::new(false) };
+        Ok((Self { owner: Arc::new(owner) }, recovered))
     }
 
     /// Copies the frame into the buffer of the next write and gives its position. Never waits. What
@@ -126,10 +114,7 @@ impl Wal {
     /// How full the log is.
     pub fn usage(&self) -> WalUsage {
         let shared = &self.owner.shared;
-        shared
-            .state
-            .lock()
-            .usage(&shared.options, shared.waiting.load(Ordering::Relaxed))
+        shared.state.lock().usage(&shared.options, shared.waiting.load(Ordering::Relaxed))
     }
 
     /// Waits until a frame of the size that was last refused as `Busy` would be taken (another
@@ -243,21 +228,11 @@ async fn mark_released(shared: &Shared) {
     for path in paths {
         let marked = async {
             let file = shared.env.disk.open(&path, OpenMode::WriteDirect).await?;
-            let Ok(header) = FileHeader::decode(
-                &file
-                    .read_at(0, highwater_format::wal::FILE_HEADER_BYTES)
-                    .await?,
-            ) else {
+            let Ok(header) = FileHeader::decode(&file.read_at(0, highwater_format::wal::FILE_HEADER_BYTES).await?)
+            else {
                 return Ok(());
             };
-            files::write_header(
-                &*file,
-                &FileHeader {
-                    state: FileState::Released,
-                    ..header
-                },
-            )
-            .await
+            files::write_header(&*file, &FileHeader { state: FileState::Released, ..header }).await
         };
         if let Err(error) = marked.await {
             tracing::debug!(file = %path.display(), %error, "write-ahead log: not marked as released");

@@ -30,9 +30,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use api::{
-    Damage, Frame, TornTail, WalError, WalFull, WalListener, WalOptions, WalSeq, WalUsage,
-};
+pub use api::{Damage, Frame, TornTail, WalError, WalFull, WalListener, WalOptions, WalSeq, WalUsage};
 pub use handle::Wal;
 pub use recover::{Recovered, RecoveredFrame};
 pub use side::SideFile;

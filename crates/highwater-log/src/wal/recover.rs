@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use highwater_batch::StoredBatch;
 use highwater_format::wal::{
-    BLOCK_HEADER_BYTES, BlockKind, FILE_HEADER_BYTES, Frame, FrameFault, FrameHeader, Frames,
-    WAL_ALIGNMENT,
+    BLOCK_HEADER_BYTES, BlockKind, FILE_HEADER_BYTES, Frame, FrameFault, FrameHeader, Frames, WAL_ALIGNMENT,
 };
 use highwater_types::{Epoch, ShardId, TopicPartition};
 
@@ -34,13 +33,7 @@ pub struct RecoveredFrame {
 impl From<Frame> for RecoveredFrame {
     fn from(frame: Frame) -> Self {
         let FrameHeader { shard, epoch, tp } = frame.header;
-        Self {
-            seq: WalSeq(frame.seq),
-            shard,
-            epoch,
-            tp,
-            batch: frame.batch,
-        }
+        Self { seq: WalSeq(frame.seq), shard, epoch, tp, batch: frame.batch }
     }
 }
 
@@ -76,17 +69,8 @@ struct Replay {
 }
 
 impl Recovered {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        files: Vec<FoundFile>,
-        truncated: Option<TornTail>,
-    ) -> Self {
-        Self {
-            truncated,
-            shared,
-            files: files.into(),
-            current: None,
-        }
+    pub(super) fn new(shared: Arc<Shared>, files: Vec<FoundFile>, truncated: Option<TornTail>) -> Self {
+        Self { truncated, shared, files: files.into(), current: None }
     }
 
     /// The next frame by position; `None` at the end. Frames that were released before the crash may
@@ -164,11 +148,7 @@ impl Replay {
                 return Ok(None);
             }
             self.block_at = self.next_at;
-            let found = self
-                .blocks
-                .block(self.block_at)
-                .await
-                .map_err(WalError::io("read", &self.path))?;
+            let found = self.blocks.block(self.block_at).await.map_err(WalError::io("read", &self.path))?;
             let Some((header, body)) = found else {
                 self.lost_from = Some(self.block_at);
                 continue;
@@ -183,11 +163,7 @@ impl Replay {
     /// Goes on at the next block that checks; gives the report of what lies before.
     async fn damage(&mut self, lost_from: u64) -> Result<WalError, WalError> {
         let from = self.block_at + WAL_ALIGNMENT as u64;
-        let next = self
-            .blocks
-            .next_good(from)
-            .await
-            .map_err(WalError::io("read", &self.path))?;
+        let next = self.blocks.next_good(from).await.map_err(WalError::io("read", &self.path))?;
         self.lost_from = None;
         self.damaged = true;
         self.next_at = next.map_or(self.blocks.end(), |header| header.position);

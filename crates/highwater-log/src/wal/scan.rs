@@ -6,8 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use highwater_env::File;
 use highwater_format::wal::{
-    BLOCK_HEADER_BYTES, BlockHeader, BlockKind, FILE_HEADER_BYTES, Frames, WAL_ALIGNMENT,
-    decode_census,
+    BLOCK_HEADER_BYTES, BlockHeader, BlockKind, FILE_HEADER_BYTES, Frames, WAL_ALIGNMENT, decode_census,
 };
 
 /// Bytes read at a time.
@@ -35,14 +34,7 @@ pub(super) struct Ending {
 impl Blocks {
     /// Nothing at or behind `end` is looked at.
     pub(super) fn new(file: Arc<dyn File>, generation: u64, salt: u64, end: u64) -> Self {
-        Self {
-            file,
-            generation,
-            salt,
-            end,
-            window: Bytes::new(),
-            window_at: 0,
-        }
+        Self { file, generation, salt, end, window: Bytes::new(), window_at: 0 }
     }
 
     pub(super) const fn end(&self) -> u64 {
@@ -61,10 +53,7 @@ impl Blocks {
             return Ok(bytes);
         }
         let room = usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX);
-        self.window = self
-            .file
-            .read_at(at, len.max(WINDOW_BYTES).min(room))
-            .await?;
+        self.window = self.file.read_at(at, len.max(WINDOW_BYTES).min(room)).await?;
         self.window_at = at;
         Ok(self.window.slice(..len.min(self.window.len())))
     }
@@ -76,22 +65,13 @@ impl Blocks {
         let Ok(header) = BlockHeader::decode(&bytes) else {
             return Ok(None);
         };
-        let ours = header.generation == self.generation
-            && header.salt == self.salt
-            && header.position == at;
-        if !ours
-            || at
-                .checked_add(header.block_bytes())
-                .is_none_or(|end| end > self.end)
-        {
+        let ours = header.generation == self.generation && header.salt == self.salt && header.position == at;
+        if !ours || at.checked_add(header.block_bytes()).is_none_or(|end| end > self.end) {
             return Ok(None);
         }
         let body_bytes = usize::try_from(header.body_bytes).unwrap_or(usize::MAX);
-        let block = self
-            .bytes(at, BLOCK_HEADER_BYTES.saturating_add(body_bytes))
-            .await?;
-        Ok((block.len() == BLOCK_HEADER_BYTES + body_bytes)
-            .then(|| (header, block.slice(BLOCK_HEADER_BYTES..))))
+        let block = self.bytes(at, BLOCK_HEADER_BYTES.saturating_add(body_bytes)).await?;
+        Ok((block.len() == BLOCK_HEADER_BYTES + body_bytes).then(|| (header, block.slice(BLOCK_HEADER_BYTES..))))
     }
 
     /// The first block at or behind `from` that checks, body and all.
@@ -128,13 +108,9 @@ impl Blocks {
                 }
                 from = later.position + later.block_bytes();
             }
-            let torn_frames = found
-                .filter(|(header, _)| header.kind == BlockKind::Frames)
-                .map(|(header, _)| header.count);
-            return Ok(Ending {
-                end: at,
-                torn_frames,
-            });
+            let torn_frames =
+                found.filter(|(header, _)| header.kind == BlockKind::Frames).map(|(header, _)| header.count);
+            return Ok(Ending { end: at, torn_frames });
         }
     }
 }

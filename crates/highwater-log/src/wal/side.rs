@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use highwater_env::{AlignedBuf, Env, File, OpenMode};
 use highwater_format::wal::{
-    BLOCK_HEADER_BYTES, BlockHeader, BlockKind, FILE_HEADER_BYTES, FileHeader, FileState,
-    FrameHeader, Frames, WAL_ALIGNMENT, WalFormatError, frame_bytes,
+    BLOCK_HEADER_BYTES, BlockHeader, BlockKind, FILE_HEADER_BYTES, FileHeader, FileState, FrameHeader, Frames,
+    WAL_ALIGNMENT, WalFormatError, frame_bytes,
 };
 use highwater_types::{Epoch, ShardId};
 
@@ -37,59 +37,28 @@ pub(super) async fn write(
     let path = folder.join(format!("shard-{shard}-epoch-{epoch}-{first:016x}.wal"));
     let unfinished = path.with_extension("unfinished");
     let disk = &env.disk;
-    disk.create_dir_all(&folder)
-        .await
-        .map_err(WalError::io("create", &folder))?;
+    disk.create_dir_all(&folder).await.map_err(WalError::io("create", &folder))?;
     // One that a crash left; whether it is there does not matter.
     let _ = disk.remove_file(&unfinished).await;
-    let file = disk
-        .open(&unfinished, OpenMode::CreateDirect)
-        .await
-        .map_err(WalError::io("create", &unfinished))?;
+    let file = disk.open(&unfinished, OpenMode::CreateDirect).await.map_err(WalError::io("create", &unfinished))?;
     let mut at = FILE_HEADER_BYTES as u64;
     let mut rest = frames;
     let (mut number, mut seq) = (0, 0);
     while !rest.is_empty() {
-        let block = block(
-            rest,
-            BlockHeader {
-                number,
-                first_seq: seq,
-                position: at,
-                synced_end: at,
-                ..BLANK
-            },
-        );
-        let taken = usize::try_from(block.1)
-            .unwrap_or(usize::MAX)
-            .min(rest.len());
+        let block = block(rest, BlockHeader { number, first_seq: seq, position: at, synced_end: at, ..BLANK });
+        let taken = usize::try_from(block.1).unwrap_or(usize::MAX).min(rest.len());
         let block_bytes = block.0.len() as u64;
-        file.write_at(at, block.0, false)
-            .await
-            .1
-            .map_err(WalError::io("write", &unfinished))?;
+        file.write_at(at, block.0, false).await.1.map_err(WalError::io("write", &unfinished))?;
         at += block_bytes;
         number += 1;
         seq += u64::from(block.1);
         rest = &rest[taken..];
     }
     let written_ms = env.wall_ms();
-    let header = FileHeader {
-        state: FileState::Side,
-        generation: 0,
-        salt: 0,
-        file_bytes: at,
-        written_ms,
-    };
-    write_header(&*file, &header)
-        .await
-        .map_err(WalError::io("write", &unfinished))?;
-    disk.rename(&unfinished, &path)
-        .await
-        .map_err(WalError::io("rename", &unfinished))?;
-    disk.sync_dir(&folder)
-        .await
-        .map_err(WalError::io("sync", &folder))?;
+    let header = FileHeader { state: FileState::Side, generation: 0, salt: 0, file_bytes: at, written_ms };
+    write_header(&*file, &header).await.map_err(WalError::io("write", &unfinished))?;
+    disk.rename(&unfinished, &path).await.map_err(WalError::io("rename", &unfinished))?;
+    disk.sync_dir(&folder).await.map_err(WalError::io("sync", &folder))?;
     tracing::warn!(%shard, %epoch, frames = frames.len(), bytes = at, file = %path.display(),
         "write-ahead log: deposed tail set aside");
     Ok(path)
@@ -116,22 +85,14 @@ fn block(frames: &[RecoveredFrame], at: BlockHeader) -> (AlignedBuf, u32) {
         if count > 0 && bytes.len() + frame_bytes(&frame.batch) > BLOCK_BYTES {
             break;
         }
-        let header = FrameHeader {
-            shard: frame.shard,
-            epoch: frame.epoch,
-            tp: frame.tp,
-        };
+        let header = FrameHeader { shard: frame.shard, epoch: frame.epoch, tp: frame.tp };
         bytes.extend_from_slice(&header.encode(at.first_seq + u64::from(count), &frame.batch));
         bytes.extend_from_slice(frame.batch.head());
         bytes.extend_from_slice(frame.batch.body());
         count += 1;
     }
     let body_bytes = u32::try_from(bytes.len() - BLOCK_HEADER_BYTES).unwrap_or(u32::MAX);
-    let header = BlockHeader {
-        count,
-        body_bytes,
-        ..at
-    };
+    let header = BlockHeader { count, body_bytes, ..at };
     bytes.as_mut_slice()[..BLOCK_HEADER_BYTES].copy_from_slice(&header.encode());
     bytes.pad();
     (bytes, count)
@@ -151,22 +112,12 @@ impl SideFile {
     /// # Errors
     /// `Io`, `Version`, and `Damaged` if it is no side file.
     pub async fn open(env: &Env, path: &Path) -> Result<Self, WalError> {
-        let file = env
-            .disk
-            .open(path, OpenMode::Read)
-            .await
-            .map_err(WalError::io("open", path))?;
-        let front = file
-            .read_at(0, FILE_HEADER_BYTES)
-            .await
-            .map_err(WalError::io("read", path))?;
+        let file = env.disk.open(path, OpenMode::Read).await.map_err(WalError::io("open", path))?;
+        let front = file.read_at(0, FILE_HEADER_BYTES).await.map_err(WalError::io("read", path))?;
         let header = match FileHeader::decode(&front) {
             Ok(header) if header.state == FileState::Side => header,
             Err(WalFormatError::Version(version)) => {
-                return Err(WalError::Version {
-                    path: path.to_path_buf(),
-                    version,
-                });
+                return Err(WalError::Version { path: path.to_path_buf(), version });
             }
             Ok(_) | Err(_) => return Err(lost(path, 0, FILE_HEADER_BYTES as u64)),
         };
@@ -175,12 +126,7 @@ impl SideFile {
 
     fn blocks(path: &Path, file: Arc<dyn File>, header: &FileHeader) -> Self {
         let blocks = Blocks::new(file, header.generation, header.salt, header.file_bytes);
-        Self {
-            path: path.to_path_buf(),
-            blocks,
-            at: FILE_HEADER_BYTES as u64,
-            frames: None,
-        }
+        Self { path: path.to_path_buf(), blocks, at: FILE_HEADER_BYTES as u64, frames: None }
     }
 
     /// The next frame; positions count from 0. `None` at the end.
@@ -197,11 +143,7 @@ impl SideFile {
             if self.at >= self.blocks.end() {
                 return Ok(None);
             }
-            let found = self
-                .blocks
-                .block(self.at)
-                .await
-                .map_err(WalError::io("read", &self.path))?;
+            let found = self.blocks.block(self.at).await.map_err(WalError::io("read", &self.path))?;
             let Some((header, body)) = found else {
                 return Err(lost(&self.path, self.at, self.blocks.end()));
             };
@@ -212,10 +154,5 @@ impl SideFile {
 }
 
 fn lost(path: &Path, from: u64, to: u64) -> WalError {
-    WalError::Damaged(Damage {
-        file: path.to_path_buf(),
-        bytes: from..to,
-        first_seq: None::<WalSeq>,
-        next_seq: None,
-    })
+    WalError::Damaged(Damage { file: path.to_path_buf(), bytes: from..to, first_seq: None::<WalSeq>, next_seq: None })
 }

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use highwater_env::{AlignedBuf, Env, File};
-use highwater_format::wal::{
-    BLOCK_HEADER_BYTES, CensusEntry, FileHeader, FrameHeader, frame_bytes,
-};
+use highwater_format::wal::{BLOCK_HEADER_BYTES, CensusEntry, FileHeader, FrameHeader, frame_bytes};
 use highwater_types::ShardId;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -54,12 +52,7 @@ impl Pending {
     fn new(mut bytes: AlignedBuf) -> Self {
         bytes.clear();
         bytes.extend_zeros(BLOCK_HEADER_BYTES);
-        Self {
-            bytes,
-            first_seq: 0,
-            frames: 0,
-            highest: Highest::new(),
-        }
+        Self { bytes, first_seq: 0, frames: 0, highest: Highest::new() }
     }
 
     pub(super) fn last_seq(&self) -> u64 {
@@ -157,9 +150,7 @@ impl State {
         Self {
             // A file holds far fewer than 2^32 frames, so that no earlier process came this far.
             next_seq: next_generation << 32,
-            gathering: Pending::new(AlignedBuf::with_capacity(
-                options.write_bytes() + BLOCK_HEADER_BYTES,
-            )),
+            gathering: Pending::new(AlignedBuf::with_capacity(options.write_bytes() + BLOCK_HEADER_BYTES)),
             sealed: VecDeque::new(),
             idle: Vec::new(),
             unsynced_bytes: 0,
@@ -181,11 +172,7 @@ impl State {
     }
 
     /// Copies the frame; says also whether the writer must be woken.
-    pub(super) fn append(
-        &mut self,
-        options: &WalOptions,
-        frame: Frame<'_>,
-    ) -> Result<(WalSeq, bool), WalFull> {
+    pub(super) fn append(&mut self, options: &WalOptions, frame: Frame<'_>) -> Result<(WalSeq, bool), WalFull> {
         let (bytes, limit) = (frame_bytes(frame.batch), options.frame_limit());
         if bytes > limit {
             return Err(WalFull::TooLarge { bytes, limit });
@@ -207,14 +194,8 @@ impl State {
         if pending.frames == 0 {
             pending.first_seq = seq;
         }
-        let header = FrameHeader {
-            shard: frame.shard,
-            epoch: frame.epoch,
-            tp: frame.tp,
-        };
-        pending
-            .bytes
-            .extend_from_slice(&header.encode(seq, frame.batch));
+        let header = FrameHeader { shard: frame.shard, epoch: frame.epoch, tp: frame.tp };
+        pending.bytes.extend_from_slice(&header.encode(seq, frame.batch));
         pending.bytes.extend_from_slice(frame.batch.head());
         pending.bytes.extend_from_slice(frame.batch.body());
         pending.frames += 1;
@@ -225,9 +206,8 @@ impl State {
     }
 
     fn seal_gathering(&mut self, options: &WalOptions) {
-        let fresh = self.idle.pop().unwrap_or_else(|| {
-            AlignedBuf::with_capacity(options.write_bytes() + BLOCK_HEADER_BYTES)
-        });
+        let fresh =
+            self.idle.pop().unwrap_or_else(|| AlignedBuf::with_capacity(options.write_bytes() + BLOCK_HEADER_BYTES));
         let full = std::mem::replace(&mut self.gathering, Pending::new(fresh));
         self.sealed.push_back(full);
     }
@@ -243,21 +223,11 @@ impl State {
     }
 
     /// The block that was taken is synced up to `end` of the file.
-    pub(super) fn wrote(
-        &mut self,
-        options: &WalOptions,
-        generation: u64,
-        end: u64,
-        pending: &Pending,
-    ) {
+    pub(super) fn wrote(&mut self, options: &WalOptions, generation: u64, end: u64, pending: &Pending) {
         if let Some(file) = self.files.get_mut(&generation) {
             file.end = end;
             for (shard, seq) in &pending.highest {
-                if self
-                    .released
-                    .get(shard)
-                    .is_none_or(|released| released < seq)
-                {
+                if self.released.get(shard).is_none_or(|released| released < seq) {
                     file.highest.insert(*shard, *seq);
                 }
             }
@@ -269,17 +239,10 @@ impl State {
     }
 
     /// The block is done with, synced or failed; `bytes` is its buffer, `frame_bytes` as appended.
-    pub(super) fn recycle_buffer(
-        &mut self,
-        options: &WalOptions,
-        bytes: AlignedBuf,
-        frame_bytes: usize,
-    ) {
+    pub(super) fn recycle_buffer(&mut self, options: &WalOptions, bytes: AlignedBuf, frame_bytes: usize) {
         self.unsynced_bytes = self.unsynced_bytes.saturating_sub(frame_bytes);
         let kept = options.write_bytes() + BLOCK_HEADER_BYTES;
-        if self.idle.len() < IDLE_BUFFERS
-            && (kept..=kept * IDLE_BUFFER_WRITES).contains(&bytes.capacity())
-        {
+        if self.idle.len() < IDLE_BUFFERS && (kept..=kept * IDLE_BUFFER_WRITES).contains(&bytes.capacity()) {
             self.idle.push(bytes);
         }
     }
@@ -295,10 +258,7 @@ impl State {
             .files
             .iter()
             .filter(|(_, file)| file.stage == Stage::Unreplayed || !file.highest.is_empty())
-            .map(|(generation, file)| CensusEntry {
-                generation: *generation,
-                trusted_end: file.end,
-            })
+            .map(|(generation, file)| CensusEntry { generation: *generation, trusted_end: file.end })
             .collect();
         self.files.insert(
             prepared.header.generation,
@@ -322,18 +282,8 @@ impl State {
     }
 
     /// The file was replayed; these are the positions found in it.
-    pub(super) fn replayed(
-        &mut self,
-        options: &WalOptions,
-        generation: u64,
-        mut highest: Highest,
-        stage: Stage,
-    ) {
-        highest.retain(|shard, seq| {
-            self.released
-                .get(shard)
-                .is_none_or(|released| released < seq)
-        });
+    pub(super) fn replayed(&mut self, options: &WalOptions, generation: u64, mut highest: Highest, stage: Stage) {
+        highest.retain(|shard, seq| self.released.get(shard).is_none_or(|released| released < seq));
         if let Some(file) = self.files.get_mut(&generation) {
             file.highest = highest;
             file.stage = stage;
@@ -346,11 +296,7 @@ impl State {
         *released = (*released).max(up_to);
         let released = *released;
         for file in self.files.values_mut() {
-            if file
-                .highest
-                .get(&shard)
-                .is_some_and(|highest| *highest <= released)
-            {
+            if file.highest.get(&shard).is_some_and(|highest| *highest <= released) {
                 file.highest.remove(&shard);
             }
         }
@@ -364,23 +310,14 @@ impl State {
             let complete = !matches!(file.stage, Stage::Current | Stage::Unreplayed);
             complete && file.highest.is_empty() && holder != Some(**generation)
         };
-        let free: Vec<u64> = self
-            .files
-            .iter()
-            .filter(done)
-            .map(|(generation, _)| *generation)
-            .collect();
+        let free: Vec<u64> = self.files.iter().filter(done).map(|(generation, _)| *generation).collect();
         for generation in free {
             let Some(file) = self.files.remove(&generation) else {
                 continue;
             };
             match file.stage {
-                Stage::Damaged => self
-                    .removals
-                    .push_back(Chore::PutAway(file.path, file.file_bytes)),
-                Stage::Failed => self
-                    .removals
-                    .push_back(Chore::Remove(file.path, file.file_bytes)),
+                Stage::Damaged => self.removals.push_back(Chore::PutAway(file.path, file.file_bytes)),
+                Stage::Failed => self.removals.push_back(Chore::Remove(file.path, file.file_bytes)),
                 _ => self.add_spare(options, file.path, file.file_bytes),
             }
         }
@@ -409,18 +346,12 @@ impl State {
         if let Some(spare) = self.spares.pop() {
             return Chore::Recycle(spare);
         }
-        if self.disk_bytes + options.file_bytes <= options.max_bytes {
-            Chore::Create
-        } else {
-            Chore::Starve
-        }
+        if self.disk_bytes + options.file_bytes <= options.max_bytes { Chore::Create } else { Chore::Starve }
     }
 
     /// Paths of files without content that counts, when the log is closed; the next file, too.
     pub(super) fn empty_files(&mut self) -> Vec<PathBuf> {
-        let holder = self
-            .census_holder
-            .and_then(|generation| self.files.get(&generation));
+        let holder = self.census_holder.and_then(|generation| self.files.get(&generation));
         let holder = holder.filter(|file| file.stage == Stage::Sealed && file.highest.is_empty());
         let holder = holder.map(|file| file.path.clone());
         let next = self.next.take().map(|next| next.path);
@@ -444,10 +375,7 @@ impl State {
 
     /// Shards that hold the oldest file that is not being written.
     pub(super) fn pinning(&self) -> Vec<ShardId> {
-        let oldest = self
-            .files
-            .values()
-            .find(|file| file.stage != Stage::Current && !file.highest.is_empty());
+        let oldest = self.files.values().find(|file| file.stage != Stage::Current && !file.highest.is_empty());
         oldest.map_or_else(Vec::new, |file| file.highest.keys().copied().collect())
     }
 }

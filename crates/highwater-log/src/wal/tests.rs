@@ -28,18 +28,12 @@ const DIR: &str = "/wal";
 const FILE_BYTES: u64 = 64 * 1024;
 
 fn options() -> WalOptions {
-    WalOptions {
-        dir: PathBuf::from(DIR),
-        file_bytes: FILE_BYTES,
-        max_bytes: 8 * FILE_BYTES,
-        buffer_bytes: 48 * 1024,
-    }
+    WalOptions { dir: PathBuf::from(DIR), file_bytes: FILE_BYTES, max_bytes: 8 * FILE_BYTES, buffer_bytes: 48 * 1024 }
 }
 
 fn batch(base_offset: i64, records: usize) -> StoredBatch {
-    let body: Vec<u8> = (0..records)
-        .map(|at| (at * 31).wrapping_add(base_offset.unsigned_abs() as usize) as u8)
-        .collect();
+    let body: Vec<u8> =
+        (0..records).map(|at| (at * 31).wrapping_add(base_offset.unsigned_abs() as usize) as u8).collect();
     let mut header = BatchHeader {
         base_offset,
         length: i32::try_from(HEADER_BYTES - 12 + records).unwrap(),
@@ -59,10 +53,7 @@ fn batch(base_offset: i64, records: usize) -> StoredBatch {
 }
 
 fn tp(shard: u32) -> TopicPartition {
-    TopicPartition {
-        topic: TopicId::from_bytes([7; 16]),
-        partition: shard as i32,
-    }
+    TopicPartition { topic: TopicId::from_bytes([7; 16]), partition: shard as i32 }
 }
 
 /// What a listener heard.
@@ -75,10 +66,7 @@ struct Heard {
 impl WalListener for Heard {
     fn synced(&self, up_to: WalSeq) {
         let mut synced = self.synced.lock();
-        assert!(
-            synced.is_none_or(|before| before < up_to.0),
-            "reports ascend"
-        );
+        assert!(synced.is_none_or(|before| before < up_to.0), "reports ascend");
         *synced = Some(up_to.0);
     }
 
@@ -90,11 +78,7 @@ impl WalListener for Heard {
 
 impl Heard {
     fn is_synced(&self, seq: u64) -> bool {
-        let failed = self
-            .failed
-            .lock()
-            .iter()
-            .any(|(from, to)| (*from..=*to).contains(&seq));
+        let failed = self.failed.lock().iter().any(|(from, to)| (*from..=*to).contains(&seq));
         !failed && self.synced.lock().is_some_and(|synced| seq <= synced)
     }
 }
@@ -117,15 +101,7 @@ impl Bench {
     async fn open(sim: SimEnv, options: WalOptions) -> Result<(Self, Recovered), WalError> {
         let heard = Arc::new(Heard::default());
         let (wal, recovered) = Wal::open(sim.env.clone(), options.clone(), heard.clone()).await?;
-        Ok((
-            Self {
-                sim,
-                options,
-                heard,
-                wal,
-            },
-            recovered,
-        ))
+        Ok((Self { sim, options, heard, wal }, recovered))
     }
 
     fn append(&self, shard: u32, offset: i64, records: usize) -> Result<WalSeq, WalFull> {
@@ -147,9 +123,7 @@ impl Bench {
 
     /// The process dies, the disk keeps what it has.
     async fn kill(self) -> (Self, Recovered) {
-        let Self {
-            sim, options, wal, ..
-        } = self;
+        let Self { sim, options, wal, .. } = self;
         drop(wal);
         sim.disk.kill();
         Self::open(sim, options).await.unwrap()
@@ -159,21 +133,13 @@ impl Bench {
         let mut files: Vec<_> = self.sim.disk.read_dir(Path::new(DIR)).await.unwrap();
         files.retain(|entry| !entry.is_dir);
         files.sort_by(|left, right| left.name.cmp(&right.name));
-        files
-            .into_iter()
-            .map(|entry| Path::new(DIR).join(entry.name))
-            .collect()
+        files.into_iter().map(|entry| Path::new(DIR).join(entry.name)).collect()
     }
 }
 
 fn append(wal: &Wal, shard: u32, offset: i64, records: usize) -> Result<WalSeq, WalFull> {
     let batch = batch(offset, records);
-    wal.append(Frame {
-        shard: ShardId(shard),
-        epoch: Epoch(1),
-        tp: tp(shard),
-        batch: &batch,
-    })
+    wal.append(Frame { shard: ShardId(shard), epoch: Epoch(1), tp: tp(shard), batch: &batch })
 }
 
 async fn all(recovered: &mut Recovered) -> Vec<RecoveredFrame> {
@@ -185,18 +151,12 @@ async fn all(recovered: &mut Recovered) -> Vec<RecoveredFrame> {
 }
 
 fn offsets(frames: &[RecoveredFrame]) -> Vec<i64> {
-    frames
-        .iter()
-        .map(|frame| frame.batch.first_offset())
-        .collect()
+    frames.iter().map(|frame| frame.batch.first_offset()).collect()
 }
 
 /// Changes one byte of a file.
 async fn spoil(env: &Env, path: &Path, at: u64) {
     let file = env.disk.open(path, OpenMode::Write).await.unwrap();
     let byte = file.read_at(at, 1).await.unwrap()[0];
-    file.write_at(at, AlignedBuf::from_slice(&[byte ^ 0x40]), true)
-        .await
-        .1
-        .unwrap();
+    file.write_at(at, AlignedBuf::from_slice(&[byte ^ 0x40]), true).await.1.unwrap();
 }

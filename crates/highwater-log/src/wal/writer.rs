@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use highwater_env::{AlignedBuf, File};
-use highwater_format::wal::{
-    BLOCK_HEADER_BYTES, BlockHeader, BlockKind, FILE_HEADER_BYTES, FileHeader, census_block,
-};
+use highwater_format::wal::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind, FILE_HEADER_BYTES, FileHeader, census_block};
 
 use crate::wal::api::WalSeq;
 use crate::wal::state::{Pending, Shared, Stage};
@@ -50,15 +48,10 @@ async fn commit(shared: &Shared, current: &mut Option<Current>, mut pending: Pen
     let body_bytes = pending.bytes.len() - BLOCK_HEADER_BYTES;
     pending.bytes.pad();
     let block_bytes = pending.bytes.len() as u64;
-    if current
-        .as_ref()
-        .is_some_and(|file| file.at + block_bytes > file.header.file_bytes)
+    if current.as_ref().is_some_and(|file| file.at + block_bytes > file.header.file_bytes)
         && let Some(full) = current.take()
     {
-        shared
-            .state
-            .lock()
-            .leave(&shared.options, full.header.generation, Stage::Sealed);
+        shared.state.lock().leave(&shared.options, full.header.generation, Stage::Sealed);
         shared.chores.notify_one();
     }
     if current.is_none() {
@@ -75,9 +68,7 @@ async fn commit(shared: &Shared, current: &mut Option<Current>, mut pending: Pen
     {
         let mut state = shared.state.lock();
         match current {
-            Some(file) if synced => {
-                state.wrote(&shared.options, file.header.generation, file.at, &pending)
-            }
+            Some(file) if synced => state.wrote(&shared.options, file.header.generation, file.at, &pending),
             Some(file) => state.leave(&shared.options, file.header.generation, Stage::Failed),
             None => {}
         }
@@ -138,13 +129,7 @@ async fn start_file(shared: &Shared, next_seq: u64) -> Option<Current> {
     };
     shared.chores.notify_one();
     let start = FILE_HEADER_BYTES as u64;
-    let mut current = Current {
-        file: prepared.file,
-        header: prepared.header,
-        at: start,
-        synced_end: start,
-        number: 0,
-    };
+    let mut current = Current { file: prepared.file, header: prepared.header, at: start, synced_end: start, number: 0 };
     let mut bytes = AlignedBuf::from_slice(&census_block(current.block(next_seq), &census));
     bytes.pad();
     let census_bytes = bytes.len() as u64;
@@ -152,10 +137,7 @@ async fn start_file(shared: &Shared, next_seq: u64) -> Option<Current> {
     if let Err(error) = outcome {
         tracing::error!(generation = current.header.generation, %error,
             "write-ahead log: census not written, the file is given up");
-        shared
-            .state
-            .lock()
-            .leave(&shared.options, current.header.generation, Stage::Failed);
+        shared.state.lock().leave(&shared.options, current.header.generation, Stage::Failed);
         return None;
     }
     current.at += census_bytes;

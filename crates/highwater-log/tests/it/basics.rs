@@ -1,8 +1,6 @@
 //! One broker at a time: offsets, reads anywhere, restarts.
 
-use highwater_log::{
-    Acks, AppendError, Isolation, OffsetQuery, PartitionError, ReadError, ReadRequest,
-};
+use highwater_log::{Acks, AppendError, Isolation, OffsetQuery, PartitionError, ReadError, ReadRequest};
 use highwater_types::{TopicId, TopicPartition};
 
 use crate::world::{World, plain, sequenced};
@@ -34,18 +32,10 @@ fn every_offset_can_be_read_from_memory_and_from_the_bucket() {
         }
         broker.stop();
         let broker = world.start(1);
-        assert_eq!(
-            broker.read_from(tp, 0).unwrap(),
-            all,
-            "after an orderly restart ({durability:?})"
-        );
+        assert_eq!(broker.read_from(tp, 0).unwrap(), all, "after an orderly restart ({durability:?})");
         broker.kill();
         let broker = world.start(1);
-        assert_eq!(
-            broker.read_from(tp, 0).unwrap(),
-            all,
-            "after a kill ({durability:?})"
-        );
+        assert_eq!(broker.read_from(tp, 0).unwrap(), all, "after a kill ({durability:?})");
     }
 }
 
@@ -55,30 +45,13 @@ fn offsets_out_of_range_and_unknown_partitions_say_so() {
     let broker = world.start(1);
     let tp = broker.create("t", 1, &[LOCAL])[0];
     broker.append(tp, &[1, 2, 3]).unwrap();
-    assert!(
-        matches!(broker.read_from(tp, 4), Err(ReadError::OutOfRange(marks)) if marks.log_end == 3)
-    );
-    assert!(matches!(
-        broker.read_from(tp, -1),
-        Err(ReadError::OutOfRange(_))
-    ));
+    assert!(matches!(broker.read_from(tp, 4), Err(ReadError::OutOfRange(marks)) if marks.log_end == 3));
+    assert!(matches!(broker.read_from(tp, -1), Err(ReadError::OutOfRange(_))));
     assert_eq!(broker.read_from(tp, 3).unwrap(), Vec::new());
-    let beyond = TopicPartition {
-        topic: tp.topic,
-        partition: 1,
-    };
-    assert_eq!(
-        broker.log.partition(beyond).err(),
-        Some(PartitionError::Unknown)
-    );
-    let nobody = TopicPartition {
-        topic: TopicId::ZERO,
-        partition: 0,
-    };
-    assert_eq!(
-        broker.log.partition(nobody).err(),
-        Some(PartitionError::Unknown)
-    );
+    let beyond = TopicPartition { topic: tp.topic, partition: 1 };
+    assert_eq!(broker.log.partition(beyond).err(), Some(PartitionError::Unknown));
+    let nobody = TopicPartition { topic: TopicId::ZERO, partition: 0 };
+    assert_eq!(broker.log.partition(nobody).err(), Some(PartitionError::Unknown));
 }
 
 #[test]
@@ -95,20 +68,9 @@ fn a_repeated_batch_is_answered_with_its_first_offset_even_after_restarts() {
         for restart in 0..3 {
             let batch = sequenced(9, 0, 3, &[3]);
             let ticket = broker.try_append(tp, &batch, Acks::All).unwrap();
-            assert_eq!(
-                broker.run(ticket).unwrap().base_offset,
-                3,
-                "restart {restart}, {durability:?}"
-            );
+            assert_eq!(broker.run(ticket).unwrap().base_offset, 3, "restart {restart}, {durability:?}");
             let gap = broker.try_append(tp, &sequenced(9, 0, 5, &[5]), Acks::All);
-            assert!(matches!(
-                gap.err(),
-                Some(AppendError::OutOfOrderSequence {
-                    expected: 4,
-                    got: 5,
-                    ..
-                })
-            ));
+            assert!(matches!(gap.err(), Some(AppendError::OutOfOrderSequence { expected: 4, got: 5, .. })));
             if restart == 0 {
                 broker.kill();
             } else {
@@ -130,10 +92,7 @@ fn bad_batches_are_refused_and_change_nothing() {
     let corrupt = broker.try_append(tp, &corrupt.into(), Acks::All);
     assert!(matches!(corrupt.err(), Some(AppendError::Corrupt(_))));
     let large = broker.try_append(tp, &plain(&(0..100).collect::<Vec<_>>()), Acks::All);
-    assert!(matches!(
-        large.err(),
-        Some(AppendError::TooLarge { limit: 200, .. })
-    ));
+    assert!(matches!(large.err(), Some(AppendError::TooLarge { limit: 200, .. })));
     assert_eq!(broker.append(tp, &[1]).unwrap().base_offset, 0);
 }
 
@@ -144,10 +103,7 @@ fn acks_of_object_topics_wait_for_the_bucket_and_local_ones_for_the_disk() {
     let local = broker.create("local", 1, &[LOCAL])[0];
     let object = broker.create("object", 1, &[OBJECT])[0];
     broker.append(local, &[1]).unwrap();
-    assert!(
-        broker.log.unflushed_bytes() > 0,
-        "acknowledged by the write-ahead log"
-    );
+    assert!(broker.log.unflushed_bytes() > 0, "acknowledged by the write-ahead log");
     broker.append(object, &[1]).unwrap();
     broker.tick(2_000);
     assert_eq!(broker.log.unflushed_bytes(), 0);
@@ -159,11 +115,7 @@ fn acks_of_object_topics_wait_for_the_bucket_and_local_ones_for_the_disk() {
 fn offsets_are_found_by_time_and_by_end() {
     let mut world = World::new(6);
     let broker = world.start(1);
-    let tp = broker.create(
-        "t",
-        1,
-        &[LOCAL, ("message.timestamp.type", "LogAppendTime")],
-    )[0];
+    let tp = broker.create("t", 1, &[LOCAL, ("message.timestamp.type", "LogAppendTime")])[0];
     let mut times = Vec::new();
     for n in 0..50 {
         times.push(broker.append(tp, &[n]).unwrap().log_append_time_ms);
@@ -171,25 +123,14 @@ fn offsets_are_found_by_time_and_by_end() {
     }
     let partition = broker.partition(tp);
     for (offset, time) in times.iter().enumerate() {
-        let found = broker
-            .run(partition.offset_for(OffsetQuery::Timestamp(*time)))
-            .unwrap()
-            .unwrap();
+        let found = broker.run(partition.offset_for(OffsetQuery::Timestamp(*time))).unwrap().unwrap();
         assert_eq!((found.offset, found.timestamp_ms), (offset as i64, *time));
     }
-    let none = broker
-        .run(partition.offset_for(OffsetQuery::Timestamp(times[49] + 1)))
-        .unwrap();
+    let none = broker.run(partition.offset_for(OffsetQuery::Timestamp(times[49] + 1))).unwrap();
     assert_eq!(none, None);
-    let last = broker
-        .run(partition.offset_for(OffsetQuery::MaxTimestamp))
-        .unwrap()
-        .unwrap();
+    let last = broker.run(partition.offset_for(OffsetQuery::MaxTimestamp)).unwrap().unwrap();
     assert_eq!(last.offset, 49);
-    let end = broker
-        .run(partition.offset_for(OffsetQuery::Latest(Isolation::ReadUncommitted)))
-        .unwrap()
-        .unwrap();
+    let end = broker.run(partition.offset_for(OffsetQuery::Latest(Isolation::ReadUncommitted))).unwrap().unwrap();
     assert_eq!(end.offset, 50);
 }
 
@@ -201,29 +142,17 @@ fn a_deleted_topic_is_gone_and_its_name_comes_back_empty() {
     broker.append(old, &[1, 2]).unwrap();
     let partition = broker.partition(old);
     let meta = broker.meta.clone();
-    broker.run(async move { meta.delete_topics(vec![old.topic]).await })[0]
-        .as_ref()
-        .unwrap();
+    broker.run(async move { meta.delete_topics(vec![old.topic]).await })[0].as_ref().unwrap();
     broker.tick(10);
-    let request = ReadRequest {
-        offset: 0,
-        max_bytes: 100,
-        at_least_one_batch: true,
-        isolation: Isolation::ReadUncommitted,
-    };
-    assert!(matches!(
-        broker.run(partition.read(request)).err(),
-        Some(ReadError::Unknown)
-    ));
+    let request =
+        ReadRequest { offset: 0, max_bytes: 100, at_least_one_batch: true, isolation: Isolation::ReadUncommitted };
+    assert!(matches!(broker.run(partition.read(request)).err(), Some(ReadError::Unknown)));
     let new = broker.create("t", 1, &[LOCAL])[0];
     assert_ne!(new.topic, old.topic);
     assert_eq!(broker.read_from(new, 0).unwrap(), Vec::new());
     assert_eq!(broker.append(new, &[7]).unwrap().base_offset, 0);
     broker.kill();
     let broker = world.start(1);
-    assert_eq!(
-        broker.log.partition(old).err(),
-        Some(PartitionError::Unknown)
-    );
+    assert_eq!(broker.log.partition(old).err(), Some(PartitionError::Unknown));
     assert_eq!(broker.read_from(new, 0).unwrap().len(), 1);
 }

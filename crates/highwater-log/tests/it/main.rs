@@ -1,10 +1,5 @@
 //! The engine against a simulated disk and bucket: what it promises, through crashes and takeovers.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod basics;
 mod faults;

@@ -75,15 +75,7 @@ impl Run {
         let mut tps = broker.create("local", 2, &[("highwater.durability", "local")]);
         tps.extend(broker.create("object", 2, &[("highwater.durability", "object")]));
         let models = tps.iter().map(|_| Model::default()).collect();
-        Self {
-            world,
-            broker: Some(broker),
-            identity: 1,
-            tps,
-            models,
-            sent: Vec::new(),
-            next_value: 0,
-        }
+        Self { world, broker: Some(broker), identity: 1, tps, models, sent: Vec::new(), next_value: 0 }
     }
 
     fn broker(&self) -> &Broker {
@@ -91,24 +83,17 @@ impl Run {
     }
 
     fn send(&mut self, partition: usize, records: u8) -> AppendTicket {
-        let values: Vec<u64> = (0..u64::from(records))
-            .map(|n| self.next_value + n)
-            .collect();
+        let values: Vec<u64> = (0..u64::from(records)).map(|n| self.next_value + n).collect();
         self.next_value += u64::from(records);
         let batch = plain(&values);
-        self.broker()
-            .try_append(self.tps[partition], &batch, Acks::All)
-            .expect("room for a small batch")
+        self.broker().try_append(self.tps[partition], &batch, Acks::All).expect("room for a small batch")
     }
 
     fn acknowledged(&mut self, partition: usize, first: i64, values: &[u64]) {
         let model = &mut self.models[partition];
         for (offset, value) in (first..).zip(values) {
             let before = model.known.insert(offset, *value);
-            assert!(
-                before.is_none_or(|before| before == *value),
-                "offset {offset} was given twice"
-            );
+            assert!(before.is_none_or(|before| before == *value), "offset {offset} was given twice");
             model.acked.insert(offset, *value);
         }
     }
@@ -127,10 +112,7 @@ impl Run {
 
     /// Reads a partition from an offset and holds it against the model.
     fn check(&mut self, partition: usize, from: i64) {
-        let seen = self
-            .broker()
-            .read_from(self.tps[partition], from)
-            .expect("within the range");
+        let seen = self.broker().read_from(self.tps[partition], from).expect("within the range");
         self.collect();
         let model = &mut self.models[partition];
         let mut before = from - 1;
@@ -139,30 +121,18 @@ impl Run {
             assert!(record.offset > before, "in order");
             before = record.offset;
             let known = model.known.insert(record.offset, record.value);
-            assert!(
-                known.is_none_or(|known| known == record.value),
-                "offset {} changed",
-                record.offset
-            );
+            assert!(known.is_none_or(|known| known == record.value), "offset {} changed", record.offset);
             found.insert(record.offset, record.value);
         }
         for (offset, value) in model.acked.range(from..) {
-            assert_eq!(
-                found.get(offset),
-                Some(value),
-                "acknowledged at {offset} in partition {partition}"
-            );
+            assert_eq!(found.get(offset), Some(value), "acknowledged at {offset} in partition {partition}");
         }
     }
 
     /// Ends the broker in some way and starts one, mostly the same.
     fn restart(&mut self, broker: u8, end: impl FnOnce(&mut World, Broker)) {
         self.collect();
-        let identity = if broker == 0 {
-            3 - self.identity
-        } else {
-            self.identity
-        };
+        let identity = if broker == 0 { 3 - self.identity } else { self.identity };
         let running = self.broker.take().expect("a broker runs between steps");
         end(&mut self.world, running);
         // Acknowledged in the last moment, before the end.
@@ -173,14 +143,8 @@ impl Run {
             self.identity = identity;
             for partition in 0..2 {
                 // What only the other broker's disk had may be gone; what is there must be right.
-                let seen = self
-                    .broker()
-                    .read_from(self.tps[partition], 0)
-                    .expect("from the start");
-                let left: BTreeMap<i64, u64> = seen
-                    .iter()
-                    .map(|record| (record.offset, record.value))
-                    .collect();
+                let seen = self.broker().read_from(self.tps[partition], 0).expect("from the start");
+                let left: BTreeMap<i64, u64> = seen.iter().map(|record| (record.offset, record.value)).collect();
                 let model = &mut self.models[partition];
                 let end = left.last_key_value().map_or(-1, |(offset, _)| *offset);
                 model.acked.retain(|offset, _| *offset <= end);
@@ -203,20 +167,14 @@ impl Run {
             Step::Send { partition, records } => {
                 let first = self.next_value;
                 let ticket = self.send(partition, records);
-                self.sent
-                    .push((partition, (first..self.next_value).collect(), ticket));
+                self.sent.push((partition, (first..self.next_value).collect(), ticket));
             }
             Step::Tick { ms } => {
                 self.broker().tick(u64::from(ms));
                 self.collect();
             }
             Step::Read { partition, part } => {
-                let end = self
-                    .broker()
-                    .partition(self.tps[partition])
-                    .marks()
-                    .expect("led")
-                    .high_watermark;
+                let end = self.broker().partition(self.tps[partition]).marks().expect("led").high_watermark;
                 self.check(partition, end * i64::from(part) / 256);
             }
             Step::Kill { broker } => self.restart(broker, |_, running| running.kill()),

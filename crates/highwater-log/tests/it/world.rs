@@ -10,8 +10,8 @@ use bytes::Bytes;
 use highwater_batch::{BatchBuilder, Compression, Expansion, Records, StoredBatch};
 use highwater_env::sim::SimEnv;
 use highwater_log::{
-    Acks, AppendError, AppendTicket, Appended, Engine, EngineOptions, Isolation, Log, Origin,
-    Partition, ReadError, ReadRequest,
+    Acks, AppendError, AppendTicket, Appended, Engine, EngineOptions, Isolation, Log, Origin, Partition, ReadError,
+    ReadRequest,
 };
 use highwater_meta::{MetaClient, MetaOptions, NewTopic};
 use highwater_store::{FaultRates, Faults, MemoryStore, RetryPolicy, Retrying, Store};
@@ -48,23 +48,14 @@ impl World {
         let sim = SimEnv::new(seed);
         let memory: Arc<dyn Store> = Arc::new(MemoryStore::new(&sim.env));
         let bucket = Arc::new(Faults::new(memory, &sim.env, seed));
-        Self {
-            sim,
-            bucket,
-            paced: false,
-            shards: 2,
-            flush_bytes: 4096,
-            incarnations: 0,
-        }
+        Self { sim, bucket, paced: false, shards: 2, flush_bytes: 4096, incarnations: 0 }
     }
 
     /// Starts a broker of this identity; its write-ahead log is its own.
     pub fn start(&mut self, identity: u128) -> Broker {
         self.incarnations += 1;
         let incarnation = Incarnation(self.incarnations);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut options = EngineOptions::new(format!("/wal-{identity}").into(), identity, true);
         options.paced = self.paced;
         options.flush_bytes = self.flush_bytes;
@@ -74,33 +65,19 @@ impl World {
         options.snapshot_every = 2;
         options.tail_max_bytes = 8192;
         let sim = self.sim.clone();
-        let store: Arc<dyn Store> = Arc::new(Retrying::new(
-            self.bucket.clone(),
-            &self.sim.env,
-            RetryPolicy::default(),
-        ));
+        let store: Arc<dyn Store> = Arc::new(Retrying::new(self.bucket.clone(), &self.sim.env, RetryPolicy::default()));
         let env = sim.env.clone();
         let shards = self.shards;
         let opening = async move {
             let mut meta = MetaOptions::new();
             meta.shards = shards;
             meta.poll_interval = None;
-            let meta = MetaClient::open(&env, Arc::clone(&store), incarnation, meta)
-                .await
-                .expect("metadata opens");
-            let engine = Engine::start(env, store, meta.clone(), incarnation, options)
-                .await
-                .expect("engine starts");
+            let meta = MetaClient::open(&env, Arc::clone(&store), incarnation, meta).await.expect("metadata opens");
+            let engine = Engine::start(env, store, meta.clone(), incarnation, options).await.expect("engine starts");
             (meta, engine)
         };
         let (meta, engine) = drive(&runtime, &sim, opening);
-        Broker {
-            runtime,
-            sim,
-            log: engine.log(),
-            engine: Some(engine),
-            meta,
-        }
+        Broker { runtime, sim, log: engine.log(), engine: Some(engine), meta }
     }
 
     pub fn rates(&self, rates: FaultRates) {
@@ -129,16 +106,10 @@ impl Broker {
 
     /// Lets time pass.
     pub fn tick(&self, ms: u64) {
-        self.runtime
-            .block_on(self.sim.clock.advance(Duration::from_millis(ms)));
+        self.runtime.block_on(self.sim.clock.advance(Duration::from_millis(ms)));
     }
 
-    pub fn create(
-        &self,
-        name: &str,
-        partitions: i32,
-        configs: &[(&str, &str)],
-    ) -> Vec<TopicPartition> {
+    pub fn create(&self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> Vec<TopicPartition> {
         let mut topic = NewTopic::new(name, partitions);
         for (key, value) in configs {
             topic = topic.config(*key, *value);
@@ -146,12 +117,7 @@ impl Broker {
         let meta = self.meta.clone();
         let created = self.run(async move { meta.create_topics(vec![topic], false).await });
         let topic = created.into_iter().next().unwrap().unwrap();
-        (0..partitions)
-            .map(|partition| TopicPartition {
-                topic: topic.id,
-                partition,
-            })
-            .collect()
+        (0..partitions).map(|partition| TopicPartition { topic: topic.id, partition }).collect()
     }
 
     pub fn partition(&self, tp: TopicPartition) -> Partition {
@@ -164,15 +130,9 @@ impl Broker {
         self.run(ticket)
     }
 
-    pub fn try_append(
-        &self,
-        tp: TopicPartition,
-        batch: &Bytes,
-        acks: Acks,
-    ) -> Result<AppendTicket, AppendError> {
+    pub fn try_append(&self, tp: TopicPartition, batch: &Bytes, acks: Acks) -> Result<AppendTicket, AppendError> {
         let _entered = self.runtime.enter();
-        self.partition(tp)
-            .append(batch, batch.len(), Origin::Client, acks)
+        self.partition(tp).append(batch, batch.len(), Origin::Client, acks)
     }
 
     /// Everything from an offset to the high watermark.
@@ -200,11 +160,7 @@ impl Broker {
                         seen.push(record);
                     }
                 }
-                next = seen
-                    .last()
-                    .expect("a batch holds the offset or lies behind it")
-                    .offset
-                    + 1;
+                next = seen.last().expect("a batch holds the offset or lies behind it").offset + 1;
             }
         })
     }
@@ -236,10 +192,7 @@ pub fn records(bytes: Bytes) -> Vec<Seen> {
         for record in Records::open(&stored, Expansion::default()).unwrap() {
             let record = record.unwrap();
             let value = record.value.unwrap();
-            seen.push(Seen {
-                offset: record.offset,
-                value: u64::from_be_bytes(value[..8].try_into().unwrap()),
-            });
+            seen.push(Seen { offset: record.offset, value: u64::from_be_bytes(value[..8].try_into().unwrap()) });
         }
     }
     seen
@@ -248,9 +201,7 @@ pub fn records(bytes: Bytes) -> Vec<Seen> {
 fn builder(values: &[u64]) -> BatchBuilder {
     let mut builder = BatchBuilder::new(Compression::None);
     for value in values {
-        builder
-            .push(1_767_225_600_000, None, Some(&value.to_be_bytes()))
-            .unwrap();
+        builder.push(1_767_225_600_000, None, Some(&value.to_be_bytes())).unwrap();
     }
     builder
 }
@@ -262,9 +213,5 @@ pub fn plain(values: &[u64]) -> Bytes {
 
 /// A batch of an idempotent producer.
 pub fn sequenced(producer_id: i64, epoch: i16, first: i32, values: &[u64]) -> Bytes {
-    builder(values)
-        .producer(producer_id, epoch, first)
-        .finish()
-        .unwrap()
-        .to_bytes()
+    builder(values).producer(producer_id, epoch, first).finish().unwrap().to_bytes()
 }

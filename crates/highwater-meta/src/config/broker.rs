@@ -5,22 +5,8 @@ use super::definition::{Check, Definition, InvalidConfig, Kind};
 use super::topic;
 
 /// One row of the table.
-const fn row(
-    name: &'static str,
-    kind: Kind,
-    default: &'static str,
-    check: Check,
-    doc: &'static str,
-) -> Definition {
-    Definition {
-        name,
-        kind,
-        default: Some(default),
-        check,
-        synonyms: &[],
-        doc,
-        hidden: false,
-    }
+const fn row(name: &'static str, kind: Kind, default: &'static str, check: Check, doc: &'static str) -> Definition {
+    Definition { name, kind, default: Some(default), check, synonyms: &[], doc, hidden: false }
 }
 
 /// Those that are not a topic configuration's default, ascending by name.
@@ -58,9 +44,7 @@ pub static DEFINITIONS: [Definition; 14] = [
 
 /// The definition of a configuration of this table by name.
 pub fn definition(name: &str) -> Option<&'static Definition> {
-    let at = DEFINITIONS
-        .binary_search_by(|row| row.name.cmp(name))
-        .ok()?;
+    let at = DEFINITIONS.binary_search_by(|row| row.name.cmp(name)).ok()?;
     DEFINITIONS.get(at)
 }
 
@@ -75,18 +59,11 @@ pub fn check(name: &str, value: &str) -> Result<(), InvalidConfig> {
             if synonym.scale == 1 {
                 return row.check(value);
             }
-            let whole = Definition {
-                name: synonym.name,
-                check: Check::Any,
-                ..*row
-            };
+            let whole = Definition { name: synonym.name, check: Check::Any, ..*row };
             return whole.check(value);
         }
     }
-    Err(InvalidConfig::Unknown {
-        scope: "broker",
-        key: name.chars().take(128).collect(),
-    })
+    Err(InvalidConfig::Unknown { scope: "broker", key: name.chars().take(128).collect() })
 }
 
 #[cfg(test)]
@@ -95,11 +72,7 @@ mod tests {
 
     #[test]
     fn the_table_is_sorted_and_its_defaults_are_legal() {
-        assert!(
-            DEFINITIONS
-                .windows(2)
-                .all(|pair| pair[0].name < pair[1].name)
-        );
+        assert!(DEFINITIONS.windows(2).all(|pair| pair[0].name < pair[1].name));
         for row in &DEFINITIONS {
             assert_eq!(check(row.name, row.default.unwrap_or_default()), Ok(()));
         }
@@ -111,9 +84,6 @@ mod tests {
         assert_eq!(check("message.max.bytes", "5000000"), Ok(()));
         assert!(check("message.max.bytes", "-1").is_err());
         assert!(check("log.cleanup.policy", "none").is_err());
-        assert!(
-            check("no.such", "1")
-                .is_err_and(|e| e.to_string() == "Unknown broker config name: no.such")
-        );
+        assert!(check("no.such", "1").is_err_and(|e| e.to_string() == "Unknown broker config name: no.such"));
     }
 }

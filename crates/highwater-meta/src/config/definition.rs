@@ -123,27 +123,19 @@ impl Definition {
     /// Whether `text` is of the type and keeps the rule.
     pub fn check(&self, text: &str) -> Result<(), InvalidConfig> {
         if text.len() > MAX_VALUE_LEN {
-            return Err(self.refuse(
-                "...",
-                format!("Value must be at most {MAX_VALUE_LEN} bytes long"),
-            ));
+            return Err(self.refuse("...", format!("Value must be at most {MAX_VALUE_LEN} bytes long")));
         }
         match self.kind {
             Kind::Boolean => match self.boolean(text) {
                 Some(_) => Ok(()),
-                None => {
-                    Err(self.refuse(text, "Expected value to be either true or false".to_owned()))
-                }
+                None => Err(self.refuse(text, "Expected value to be either true or false".to_owned())),
             },
             Kind::Int | Kind::Short | Kind::Long => {
                 let number = self.integer(text).ok_or_else(|| self.not_a_number(text))?;
                 self.check_integer(text, number)
             }
             Kind::Double => {
-                let number = text
-                    .trim()
-                    .parse::<f64>()
-                    .map_err(|_| self.not_a_number(text))?;
+                let number = text.trim().parse::<f64>().map_err(|_| self.not_a_number(text))?;
                 self.check_double(text, number)
             }
             Kind::String => self.check_string(text.trim()),
@@ -202,10 +194,9 @@ impl Definition {
 
     fn check_string(&self, text: &str) -> Result<(), InvalidConfig> {
         match self.check {
-            Check::OneOf(allowed) if !allowed.contains(&text) => Err(self.refuse(
-                text,
-                format!("String must be one of: {}", allowed.join(", ")),
-            )),
+            Check::OneOf(allowed) if !allowed.contains(&text) => {
+                Err(self.refuse(text, format!("String must be one of: {}", allowed.join(", "))))
+            }
             _ => Ok(()),
         }
     }
@@ -214,62 +205,41 @@ impl Definition {
         let items = list(text);
         match self.check {
             Check::SubsetOf(_) if items.iter().any(|item| item.is_empty()) => {
-                Err(InvalidConfig::Conflict(format!(
-                    "Configuration '{}' values must not be empty.",
-                    self.name
-                )))
+                Err(InvalidConfig::Conflict(format!("Configuration '{}' values must not be empty.", self.name)))
             }
             Check::SubsetOf(allowed) => match items.iter().find(|item| !allowed.contains(item)) {
-                Some(item) => Err(self.refuse(
-                    item,
-                    format!("String must be one of: {}", allowed.join(", ")),
-                )),
+                Some(item) => Err(self.refuse(item, format!("String must be one of: {}", allowed.join(", ")))),
                 None => Ok(()),
             },
-            Check::ThrottledReplicas
-                if items != ["*"] && !items.iter().all(|item| is_replica(item)) =>
-            {
-                Err(self.refuse(
+            Check::ThrottledReplicas if items != ["*"] && !items.iter().all(|item| is_replica(item)) => Err(self
+                .refuse(
                     &format!("[{}]", items.join(", ")),
                     format!(
                         "{} must be the literal '*' or a list of replicas in the following format: \
                      [partitionId]:[brokerId],[partitionId]:[brokerId],...",
                         self.name
                     ),
-                ))
-            }
+                )),
             _ => Ok(()),
         }
     }
 
     fn not_a_number(&self, text: &str) -> InvalidConfig {
-        self.refuse(
-            text.trim(),
-            format!("Not a number of type {}", self.kind.name()),
-        )
+        self.refuse(text.trim(), format!("Not a number of type {}", self.kind.name()))
     }
 
     fn refuse(&self, got: &str, why: String) -> InvalidConfig {
-        InvalidConfig::Value {
-            key: self.name,
-            got: got.to_owned(),
-            why,
-        }
+        InvalidConfig::Value { key: self.name, got: got.to_owned(), why }
     }
 }
 
 /// The items of a comma-separated list, trimmed; none for an empty text.
 pub fn list(text: &str) -> Vec<&str> {
-    if text.trim().is_empty() {
-        Vec::new()
-    } else {
-        text.split(',').map(str::trim).collect()
-    }
+    if text.trim().is_empty() { Vec::new() } else { text.split(',').map(str::trim).collect() }
 }
 
 /// `partition:broker`.
 fn is_replica(item: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    item.split_once(':')
-        .is_some_and(|(partition, broker)| is_number(partition) && is_number(broker))
+    item.split_once(':').is_some_and(|(partition, broker)| is_number(partition) && is_number(broker))
 }

@@ -42,11 +42,7 @@ pub fn describe_topic(
     own: &BTreeMap<String, String>,
     brokers: &[(&BTreeMap<String, String>, Source)],
 ) -> Vec<ConfigEntry> {
-    topic::DEFINITIONS
-        .iter()
-        .filter(|row| !row.hidden)
-        .map(|row| describe_one(row, own, brokers))
-        .collect()
+    topic::DEFINITIONS.iter().filter(|row| !row.hidden).map(|row| describe_one(row, own, brokers)).collect()
 }
 
 fn describe_one(
@@ -57,23 +53,13 @@ fn describe_one(
     let (value, source) = if let Some(value) = own.get(row.name) {
         (value.clone(), Source::Topic)
     } else {
-        let sets = |map: &BTreeMap<String, String>| {
-            row.synonyms
-                .iter()
-                .any(|synonym| map.contains_key(synonym.name))
-        };
+        let sets = |map: &BTreeMap<String, String>| row.synonyms.iter().any(|synonym| map.contains_key(synonym.name));
         match brokers.iter().find(|(map, _)| sets(map)) {
             Some((map, source)) => (settings::inherited(row, &[map]), *source),
             None => (row.default.unwrap_or_default().to_owned(), Source::Default),
         }
     };
-    ConfigEntry {
-        name: row.name,
-        value,
-        source,
-        kind: row.kind,
-        doc: row.doc,
-    }
+    ConfigEntry { name: row.name, value, source, kind: row.kind, doc: row.doc }
 }
 
 #[cfg(test)]
@@ -86,12 +72,7 @@ mod tests {
         let fixed = BTreeMap::from([("log.roll.hours".to_owned(), "1".to_owned())]);
         let entries = describe_topic(&own, &[(&fixed, Source::StaticBroker)]);
         assert_eq!(entries.len(), topic::DEFINITIONS.len() - 1);
-        let get = |name: &str| {
-            entries
-                .iter()
-                .find(|e| e.name == name)
-                .map(|e| (e.value.as_str(), e.source))
-        };
+        let get = |name: &str| entries.iter().find(|e| e.name == name).map(|e| (e.value.as_str(), e.source));
         assert_eq!(get("retention.ms"), Some(("5", Source::Topic)));
         assert_eq!(get("segment.ms"), Some(("3600000", Source::StaticBroker)));
         assert_eq!(get("max.message.bytes"), Some(("1048588", Source::Default)));

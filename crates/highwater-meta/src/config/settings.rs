@@ -126,11 +126,7 @@ pub fn inherited(row: &Definition, brokers: &[&BTreeMap<String, String>]) -> Str
             }
             if let Some(value) = row.integer(text) {
                 // A negative time means no limit in any unit.
-                let scaled = if value < 0 {
-                    value
-                } else {
-                    value.saturating_mul(synonym.scale)
-                };
+                let scaled = if value < 0 { value } else { value.saturating_mul(synonym.scale) };
                 return scaled.to_string();
             }
         }
@@ -159,11 +155,7 @@ impl Reader<'_> {
     }
 
     fn long(&self, name: &str) -> i64 {
-        self.topic(
-            name,
-            |row, text| row.check(text).ok().and_then(|()| row.integer(text)),
-            0,
-        )
+        self.topic(name, |row, text| row.check(text).ok().and_then(|()| row.integer(text)), 0)
     }
 
     fn int(&self, name: &str) -> i32 {
@@ -171,11 +163,7 @@ impl Reader<'_> {
     }
 
     fn word(&self, name: &str) -> String {
-        self.topic(
-            name,
-            |row, text| row.check(text).ok().map(|()| text.trim().to_owned()),
-            String::new(),
-        )
+        self.topic(name, |row, text| row.check(text).ok().map(|()| text.trim().to_owned()), String::new())
     }
 }
 
@@ -185,9 +173,7 @@ impl TopicSettings {
         let reader = Reader { own, brokers };
         let cleanup = reader.word("cleanup.policy");
         let cleanup = definition::list(&cleanup);
-        let internal_segment_bytes = own
-            .get("internal.segment.bytes")
-            .and_then(|text| text.trim().parse().ok());
+        let internal_segment_bytes = own.get("internal.segment.bytes").and_then(|text| text.trim().parse().ok());
         Self {
             // Not through `word`: a durability that this release does not take from clients may
             // have been set by another that does.
@@ -211,10 +197,7 @@ impl TopicSettings {
                 "zstd" => CompressionType::Zstd(reader.int("compression.zstd.level")),
                 _ => CompressionType::Producer,
             },
-            cleanup: Cleanup {
-                delete: cleanup.contains(&"delete"),
-                compact: cleanup.contains(&"compact"),
-            },
+            cleanup: Cleanup { delete: cleanup.contains(&"delete"), compact: cleanup.contains(&"compact") },
             min_insync_replicas: reader.int("min.insync.replicas"),
             retention_ms: reader.long("retention.ms"),
             retention_bytes: reader.long("retention.bytes"),
@@ -235,23 +218,15 @@ impl TopicSettings {
 impl BrokerSettings {
     /// Resolves the brokers' configurations (strongest first).
     pub fn resolve(brokers: &[&BTreeMap<String, String>]) -> Self {
-        let text = |row: &Definition| {
-            brokers
-                .iter()
-                .find_map(|map| map.get(row.name).filter(|v| row.check(v).is_ok()))
-        };
+        let text = |row: &Definition| brokers.iter().find_map(|map| map.get(row.name).filter(|v| row.check(v).is_ok()));
         let long = |name: &str| -> i64 {
             broker::definition(name)
-                .and_then(|row| {
-                    row.integer(text(row).map_or(row.default.unwrap_or_default(), String::as_str))
-                })
+                .and_then(|row| row.integer(text(row).map_or(row.default.unwrap_or_default(), String::as_str)))
                 .unwrap_or(0)
         };
         let boolean = |name: &str| -> bool {
             broker::definition(name)
-                .and_then(|row| {
-                    row.boolean(text(row).map_or(row.default.unwrap_or_default(), String::as_str))
-                })
+                .and_then(|row| row.boolean(text(row).map_or(row.default.unwrap_or_default(), String::as_str)))
                 .unwrap_or(false)
         };
         let int = |name: &str| i32::try_from(long(name)).unwrap_or(i32::MAX);
@@ -278,10 +253,7 @@ mod tests {
     use super::*;
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect()
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
 
     #[test]
@@ -293,40 +265,20 @@ mod tests {
         assert_eq!(settings.timestamp_before_max_ms, i64::MAX);
         assert_eq!(settings.timestamp_after_max_ms, 3_600_000);
         assert_eq!(settings.compression_type, CompressionType::Producer);
-        assert_eq!(
-            settings.cleanup,
-            Cleanup {
-                delete: true,
-                compact: false
-            }
-        );
+        assert_eq!(settings.cleanup, Cleanup { delete: true, compact: false });
         assert_eq!(settings.retention_ms, 604_800_000);
         assert_eq!(settings.retention_bytes, -1);
         assert_eq!(settings.segment_bytes, 1 << 30);
         let brokers = BrokerSettings::resolve(&[]);
-        assert_eq!(
-            (
-                brokers.num_partitions,
-                brokers.auto_create_topics,
-                brokers.offsets_partitions
-            ),
-            (1, true, 50)
-        );
+        assert_eq!((brokers.num_partitions, brokers.auto_create_topics, brokers.offsets_partitions), (1, true, 50));
         assert_eq!(brokers.offsets_retention_ms, 7 * 86_400_000);
     }
 
     #[test]
     fn the_strongest_wins() {
-        let own = map(&[
-            ("retention.ms", " 5 "),
-            ("cleanup.policy", "compact"),
-            ("compression.type", "zstd"),
-        ]);
-        let dynamic = map(&[
-            ("log.retention.hours", "2"),
-            ("compression.zstd.level", "7"),
-            ("message.max.bytes", "10"),
-        ]);
+        let own = map(&[("retention.ms", " 5 "), ("cleanup.policy", "compact"), ("compression.type", "zstd")]);
+        let dynamic =
+            map(&[("log.retention.hours", "2"), ("compression.zstd.level", "7"), ("message.max.bytes", "10")]);
         let fixed = map(&[
             ("message.max.bytes", "20"),
             ("highwater.durability", "local"),
@@ -335,30 +287,14 @@ mod tests {
         ]);
         let settings = TopicSettings::resolve(&own, &[&dynamic, &fixed]);
         assert_eq!(settings.retention_ms, 5);
-        assert_eq!(
-            settings.cleanup,
-            Cleanup {
-                delete: false,
-                compact: true
-            }
-        );
+        assert_eq!(settings.cleanup, Cleanup { delete: false, compact: true });
         assert_eq!(settings.compression_type, CompressionType::Zstd(7));
         assert_eq!(settings.max_message_bytes, 10);
         assert_eq!(settings.durability, Durability::Local);
         assert_eq!(settings.segment_ms, 3 * 3_600_000);
-        assert_eq!(
-            TopicSettings::resolve(&map(&[]), &[&dynamic]).retention_ms,
-            2 * 3_600_000
-        );
-        assert_eq!(
-            TopicSettings::resolve(&map(&[]), &[&map(&[("log.retention.minutes", "-1")])])
-                .retention_ms,
-            -1
-        );
-        assert_eq!(
-            BrokerSettings::resolve(&[&dynamic, &fixed]).num_partitions,
-            6
-        );
+        assert_eq!(TopicSettings::resolve(&map(&[]), &[&dynamic]).retention_ms, 2 * 3_600_000);
+        assert_eq!(TopicSettings::resolve(&map(&[]), &[&map(&[("log.retention.minutes", "-1")])]).retention_ms, -1);
+        assert_eq!(BrokerSettings::resolve(&[&dynamic, &fixed]).num_partitions, 6);
     }
 
     #[test]

@@ -19,15 +19,7 @@ const fn row(
     synonyms: &'static [Synonym],
     doc: &'static str,
 ) -> Definition {
-    Definition {
-        name,
-        kind,
-        default: Some(default),
-        check,
-        synonyms,
-        doc,
-        hidden: false,
-    }
+    Definition { name, kind, default: Some(default), check, synonyms, doc, hidden: false }
 }
 
 /// A broker configuration in the same unit.
@@ -129,9 +121,7 @@ pub static DEFINITIONS: [Definition; 35] = [
 
 /// The definition of this name.
 pub fn definition(name: &str) -> Option<&'static Definition> {
-    let at = DEFINITIONS
-        .binary_search_by(|row| row.name.cmp(name))
-        .ok()?;
+    let at = DEFINITIONS.binary_search_by(|row| row.name.cmp(name)).ok()?;
     DEFINITIONS.get(at)
 }
 
@@ -143,21 +133,14 @@ pub fn check(
     effective: impl Fn(&'static Definition) -> String,
 ) -> Result<(), InvalidConfig> {
     for (name, value) in configs {
-        let row = definition(name).ok_or_else(|| InvalidConfig::Unknown {
-            scope: "topic",
-            key: shown(name),
-        })?;
+        let row = definition(name).ok_or_else(|| InvalidConfig::Unknown { scope: "topic", key: shown(name) })?;
         row.check(value)?;
     }
     let get = |name: &str| -> Option<String> {
         let row = definition(name)?;
         Some(configs.get(name).cloned().unwrap_or_else(|| effective(row)))
     };
-    let long = |name: &str| {
-        definition(name)
-            .zip(get(name))
-            .and_then(|(row, text)| row.integer(&text))
-    };
+    let long = |name: &str| definition(name).zip(get(name)).and_then(|(row, text)| row.integer(&text));
     if let (Some(min), Some(max)) = (long("min.compaction.lag.ms"), long("max.compaction.lag.ms"))
         && min > max
     {
@@ -165,10 +148,7 @@ pub fn check(
             "conflict topic config setting min.compaction.lag.ms ({min}) > max.compaction.lag.ms ({max})"
         )));
     }
-    if configs
-        .get("remote.storage.enable")
-        .is_some_and(|text| text.trim().eq_ignore_ascii_case("true"))
-    {
+    if configs.get("remote.storage.enable").is_some_and(|text| text.trim().eq_ignore_ascii_case("true")) {
         return Err(InvalidConfig::Conflict(
             "Tiered Storage functionality is disabled in the broker. \
              Topic cannot be configured with remote log storage."

@@ -48,10 +48,7 @@ impl MemoryJournal {
 
     /// A client's place in it.
     pub fn place(&self) -> Box<dyn MetaJournal> {
-        Box::new(MemoryPlace {
-            shared: Arc::clone(&self.shared),
-            next: 0,
-        })
+        Box::new(MemoryPlace { shared: Arc::clone(&self.shared), next: 0 })
     }
 
     /// Lets the calls that come meet faults, in this order.
@@ -109,20 +106,14 @@ impl Shared {
             && (next == 0 || next < self.first)
             && *at > next
         {
-            updates.push(Update::Snapshot {
-                next: *at,
-                bytes: bytes.clone(),
-            });
+            updates.push(Update::Snapshot { next: *at, bytes: bytes.clone() });
             from = *at;
         }
         let skip = usize::try_from(from).unwrap_or(usize::MAX);
         updates.extend(
             (from..)
                 .zip(self.entries.iter().skip(skip))
-                .map(|(number, bytes)| Update::Entry {
-                    number,
-                    bytes: bytes.clone(),
-                }),
+                .map(|(number, bytes)| Update::Entry { number, bytes: bytes.clone() }),
         );
         updates
     }

@@ -32,28 +32,15 @@ pub struct SharedMetaJournal {
 impl SharedMetaJournal {
     /// Does nothing yet.
     pub fn new(env: Env, store: Arc<dyn Store>, incarnation: Incarnation) -> Self {
-        Self {
-            env,
-            store,
-            incarnation,
-            journal: None,
-        }
+        Self { env, store, incarnation, journal: None }
     }
 
     async fn open(&mut self) -> Result<Vec<Update>, SharedError> {
         let options = JournalOptions::new(PREFIX);
-        let (journal, Opened { snapshot, entries }) = SharedJournal::open(
-            self.env.clone(),
-            Arc::clone(&self.store),
-            self.incarnation,
-            options,
-        )
-        .await?;
+        let (journal, Opened { snapshot, entries }) =
+            SharedJournal::open(self.env.clone(), Arc::clone(&self.store), self.incarnation, options).await?;
         self.journal = Some(journal);
-        let snapshot = snapshot.map(|snapshot| Update::Snapshot {
-            next: snapshot.point.number,
-            bytes: snapshot.bytes,
-        });
+        let snapshot = snapshot.map(|snapshot| Update::Snapshot { next: snapshot.point.number, bytes: snapshot.bytes });
         Ok(snapshot.into_iter().chain(as_updates(entries)).collect())
     }
 
@@ -73,10 +60,7 @@ impl SharedMetaJournal {
 }
 
 fn as_updates(entries: Vec<(u64, Bytes)>) -> Vec<Update> {
-    entries
-        .into_iter()
-        .map(|(number, bytes)| Update::Entry { number, bytes })
-        .collect()
+    entries.into_iter().map(|(number, bytes)| Update::Entry { number, bytes }).collect()
 }
 
 fn failure(error: SharedError) -> JournalFailure {
@@ -102,18 +86,14 @@ impl MetaJournal for SharedMetaJournal {
     async fn append(&mut self, entry: Bytes) -> Result<u64, AppendFailure> {
         let Some(journal) = &mut self.journal else {
             // Not open: what there is has won, whatever it is.
-            return Err(AppendFailure::Conflict(
-                self.catch_up().await.map_err(AppendFailure::Failed)?,
-            ));
+            return Err(AppendFailure::Conflict(self.catch_up().await.map_err(AppendFailure::Failed)?));
         };
         match journal.try_append(entry).await {
             Ok(number) => Ok(number),
             Err(SharedError::Conflict(won)) => Err(AppendFailure::Conflict(as_updates(won))),
             Err(SharedError::Trimmed) => {
                 self.journal = None;
-                Err(AppendFailure::Conflict(
-                    self.catch_up().await.map_err(AppendFailure::Failed)?,
-                ))
+                Err(AppendFailure::Conflict(self.catch_up().await.map_err(AppendFailure::Failed)?))
             }
             Err(error) => Err(AppendFailure::Failed(failure(error))),
         }

@@ -9,16 +9,8 @@ use highwater_meta::{MetaClient, MetaError, MetaOptions, NewTopic};
 use highwater_store::{MemoryStore, ReadRange, Store};
 use highwater_types::Incarnation;
 
-async fn open(
-    sim: &SimEnv,
-    store: &Arc<MemoryStore>,
-    incarnation: u64,
-) -> Result<MetaClient, MetaError> {
-    let options = MetaOptions {
-        shards: 3,
-        poll_interval: Some(Duration::from_secs(1)),
-        ..MetaOptions::new()
-    };
+async fn open(sim: &SimEnv, store: &Arc<MemoryStore>, incarnation: u64) -> Result<MetaClient, MetaError> {
+    let options = MetaOptions { shards: 3, poll_interval: Some(Duration::from_secs(1)), ..MetaOptions::new() };
     let store = Arc::clone(store) as Arc<dyn Store>;
     MetaClient::open(&sim.env, store, Incarnation(incarnation), options).await
 }
@@ -35,19 +27,11 @@ async fn brokers_on_one_bucket_agree() {
         let client = client.clone();
         join_all((0..20).map(move |i| {
             let (client, name) = (client.clone(), format!("{prefix}{i}"));
-            async move {
-                client
-                    .create_topics(vec![NewTopic::new(name, 2)], false)
-                    .await
-                    .remove(0)
-            }
+            async move { client.create_topics(vec![NewTopic::new(name, 2)], false).await.remove(0) }
         }))
     };
     let (of_a, of_b) = futures::join!(names("a", &a), names("b", &b));
-    assert!(
-        of_a.iter().chain(&of_b).all(Result::is_ok),
-        "{of_a:?} {of_b:?}"
-    );
+    assert!(of_a.iter().chain(&of_b).all(Result::is_ok), "{of_a:?} {of_b:?}");
     a.refresh().await.unwrap();
     b.refresh().await.unwrap();
     assert_eq!(a.state(), b.state());
@@ -60,10 +44,7 @@ async fn a_start_from_a_snapshot_finds_the_same() {
     let store = Arc::new(MemoryStore::new(&sim.env).with_whole_seconds());
     let a = open(&sim, &store, 1).await.unwrap();
     for i in 0..300 {
-        a.create_topics(vec![NewTopic::new(format!("t{i}"), 1)], false)
-            .await[0]
-            .as_ref()
-            .unwrap();
+        a.create_topics(vec![NewTopic::new(format!("t{i}"), 1)], false).await[0].as_ref().unwrap();
     }
     a.close().await;
     let snapshots = store.list("meta/snap/", None, 10).await.unwrap();
@@ -82,9 +63,7 @@ async fn an_idle_broker_asks_little() {
     sim.env.sleep(Duration::from_secs(3_600)).await;
     assert_eq!(store.len(), before);
     // Its proof is long stale by now: it has to look before it writes.
-    a.create_topics(vec![NewTopic::new("x", 1)], false).await[0]
-        .as_ref()
-        .unwrap();
+    a.create_topics(vec![NewTopic::new("x", 1)], false).await[0].as_ref().unwrap();
     assert_eq!(store.len(), before + 1);
 }
 
@@ -93,25 +72,11 @@ async fn a_damaged_object_is_named() {
     let sim = SimEnv::auto(4);
     let store = Arc::new(MemoryStore::new(&sim.env).with_whole_seconds());
     open(&sim, &store, 1).await.unwrap().close().await;
-    let first = store
-        .list("meta/log/", None, 1)
-        .await
-        .unwrap()
-        .objects
-        .remove(0)
-        .name;
-    let mut bytes = store
-        .read(&first, ReadRange::All { limit: 1 << 20 }, None)
-        .await
-        .unwrap()
-        .bytes
-        .to_vec();
+    let first = store.list("meta/log/", None, 1).await.unwrap().objects.remove(0).name;
+    let mut bytes = store.read(&first, ReadRange::All { limit: 1 << 20 }, None).await.unwrap().bytes.to_vec();
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     store.overwrite(&first, bytes.into()).await.unwrap();
     let error = open(&sim, &store, 2).await.err().unwrap().to_string();
-    assert!(
-        error.contains("meta/log is damaged: number 0 cannot be read"),
-        "{error}"
-    );
+    assert!(error.contains("meta/log is damaged: number 0 cannot be read"), "{error}");
 }

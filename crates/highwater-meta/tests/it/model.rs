@@ -7,9 +7,7 @@ use highwater_env::sim::SimEnv;
 use highwater_meta::apply::apply;
 use highwater_meta::draft::Draft;
 use highwater_meta::edit::{self, Edit};
-use highwater_meta::operations::{
-    AddPartitions, AlterConfigs, CreateTopics, DeleteTopics, Operation, TakeProducerIds,
-};
+use highwater_meta::operations::{AddPartitions, AlterConfigs, CreateTopics, DeleteTopics, Operation, TakeProducerIds};
 use highwater_meta::state::Local;
 use highwater_meta::{ClusterState, ConfigTarget, NewTopic, snapshot};
 use highwater_types::TopicId;
@@ -37,83 +35,43 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Half of the names collide with another.
 fn name(number: u8) -> String {
-    if number.is_multiple_of(2) {
-        format!("t.{}", number / 2)
-    } else {
-        format!("t_{}", number / 2)
-    }
+    if number.is_multiple_of(2) { format!("t.{}", number / 2) } else { format!("t_{}", number / 2) }
 }
 
 /// What a topic is in the model: partitions and retention.
 type Model = BTreeMap<u8, (usize, Option<i64>)>;
 
 fn run(draft: &mut Draft, model: &mut Model, ids: &mut i64, step: &Step) {
-    let id_of = |draft: &Draft, number: u8| {
-        draft
-            .state
-            .topic(&name(number))
-            .map_or(TopicId::ZERO, |topic| topic.id)
-    };
+    let id_of = |draft: &Draft, number: u8| draft.state.topic(&name(number)).map_or(TopicId::ZERO, |topic| topic.id);
     match *step {
         Step::Create(number, partitions) => {
-            let operation = CreateTopics {
-                topics: vec![NewTopic::new(name(number), partitions)],
-                validate_only: false,
-            };
+            let operation =
+                CreateTopics { topics: vec![NewTopic::new(name(number), partitions)], validate_only: false };
             let ok = operation.plan(draft)[0].is_ok();
             let legal = (partitions > 0 || partitions == -1)
                 && !model.contains_key(&number)
                 && !model.contains_key(&(number ^ 1));
             assert_eq!(ok, legal);
             if ok {
-                model.insert(
-                    number,
-                    (
-                        if partitions == -1 {
-                            1
-                        } else {
-                            partitions as usize
-                        },
-                        None,
-                    ),
-                );
+                model.insert(number, (if partitions == -1 { 1 } else { partitions as usize }, None));
             }
         }
         Step::Delete(number) => {
-            let ok = DeleteTopics {
-                ids: vec![id_of(draft, number)],
-            }
-            .plan(draft)[0]
-                .is_ok();
+            let ok = DeleteTopics { ids: vec![id_of(draft, number)] }.plan(draft)[0].is_ok();
             assert_eq!(ok, model.remove(&number).is_some());
         }
         Step::Grow(number, total) => {
-            let ok = AddPartitions {
-                id: id_of(draft, number),
-                total,
-                validate_only: false,
-            }
-            .plan(draft)
-            .is_ok();
-            let grows = model
-                .get_mut(&number)
-                .filter(|(partitions, _)| total > *partitions as i32);
+            let ok = AddPartitions { id: id_of(draft, number), total, validate_only: false }.plan(draft).is_ok();
+            let grows = model.get_mut(&number).filter(|(partitions, _)| total > *partitions as i32);
             assert_eq!(ok, grows.is_some());
             if let Some(topic) = grows {
                 topic.0 = total as usize;
             }
         }
         Step::Config(number, ms) => {
-            let changes =
-                BTreeMap::from([("retention.ms".to_owned(), (ms != 0).then(|| ms.to_string()))]);
+            let changes = BTreeMap::from([("retention.ms".to_owned(), (ms != 0).then(|| ms.to_string()))]);
             let target = ConfigTarget::Topic(id_of(draft, number));
-            let ok = AlterConfigs {
-                target,
-                changes,
-                validate_only: false,
-            }
-            .plan(draft)
-            .is_ok();
+            let ok = AlterConfigs { target, changes, validate_only: false }.plan(draft).is_ok();
             let topic = model.get_mut(&number).filter(|_| ms >= -1);
             assert_eq!(ok, topic.is_some());
             if let Some(topic) = topic {
@@ -131,30 +89,14 @@ fn run(draft: &mut Draft, model: &mut Model, ids: &mut i64, step: &Step) {
 fn compare(state: &ClusterState, model: &Model) {
     let mut expected: Vec<_> = model
         .iter()
-        .map(|(number, (partitions, retention))| {
-            (name(*number), *partitions, retention.unwrap_or(604_800_000))
-        })
+        .map(|(number, (partitions, retention))| (name(*number), *partitions, retention.unwrap_or(604_800_000)))
         .collect();
     expected.sort();
-    let actual: Vec<_> = state
-        .topics()
-        .map(|t| {
-            (
-                t.name.to_string(),
-                t.partitions.len(),
-                t.settings.retention_ms,
-            )
-        })
-        .collect();
+    let actual: Vec<_> =
+        state.topics().map(|t| (t.name.to_string(), t.partitions.len(), t.settings.retention_ms)).collect();
     assert_eq!(actual, expected);
     assert_eq!(state.topic_count(), model.len());
-    assert_eq!(
-        state.partition_count(),
-        model
-            .values()
-            .map(|(partitions, _)| *partitions as u64)
-            .sum::<u64>()
-    );
+    assert_eq!(state.partition_count(), model.values().map(|(partitions, _)| *partitions as u64).sum::<u64>());
     for topic in state.topics() {
         assert_eq!(state.topic_by_id(topic.id), Some(topic));
         assert!(state.topics_from(&topic.name).next() == Some(topic));
@@ -162,10 +104,7 @@ fn compare(state: &ClusterState, model: &Model) {
 }
 
 fn founded(shards: u32) -> (ClusterState, Edit) {
-    let found = Edit::Found {
-        cluster_id: Uuid::from_u128(1),
-        shards,
-    };
+    let found = Edit::Found { cluster_id: Uuid::from_u128(1), shards };
     let mut state = ClusterState::empty(Arc::new(Local::default()));
     apply(&mut state, &found).unwrap();
     (state, found)
@@ -259,23 +198,14 @@ proptest! {
 #[test]
 fn golden_snapshot() {
     let golden = include_str!("../../golden/snapshot-v1.json").trim_end();
-    let state =
-        snapshot::decode("meta/snap/0", golden.as_bytes(), Arc::new(Local::default())).unwrap();
+    let state = snapshot::decode("meta/snap/0", golden.as_bytes(), Arc::new(Local::default())).unwrap();
     assert_eq!(state.version, 12);
     assert_eq!(state.next_producer_id(), 3_000);
     assert_eq!(state.topic("flights").unwrap().settings.retention_ms, -1);
     assert!(state.topic("__consumer_offsets").unwrap().internal);
     assert_eq!(state.default_topic_settings().max_message_bytes, 2_000_000);
-    assert_eq!(
-        String::from_utf8(snapshot::encode(&state).unwrap()).unwrap(),
-        golden
-    );
-    let error = snapshot::decode(
-        "meta/snap/0",
-        br#"{"format":2}"#,
-        Arc::new(Local::default()),
-    )
-    .unwrap_err();
+    assert_eq!(String::from_utf8(snapshot::encode(&state).unwrap()).unwrap(), golden);
+    let error = snapshot::decode("meta/snap/0", br#"{"format":2}"#, Arc::new(Local::default())).unwrap_err();
     assert!(error.to_string().starts_with("meta/snap/0 has format 2"));
 }
 
@@ -283,9 +213,7 @@ fn golden_snapshot() {
 fn a_hundred_thousand_partitions_are_cheap_to_change() {
     let (mut state, _) = founded(64);
     for i in 0..100_000u32 {
-        let id = TopicId(Uuid::from_u128(
-            u128::from(i).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
-        ));
+        let id = TopicId(Uuid::from_u128(u128::from(i).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)));
         let edit = Edit::CreateTopic {
             id,
             name: format!("t{i}"),
@@ -297,8 +225,5 @@ fn a_hundred_thousand_partitions_are_cheap_to_change() {
     }
     let bytes = snapshot::encode(&state).unwrap();
     assert!(bytes.len() < 12_000_000, "{}", bytes.len());
-    assert_eq!(
-        snapshot::decode("x", &bytes, Arc::new(Local::default())).unwrap(),
-        state
-    );
+    assert_eq!(snapshot::decode("x", &bytes, Arc::new(Local::default())).unwrap(), state);
 }

@@ -5,26 +5,17 @@ use std::collections::BTreeMap;
 use highwater_env::sim::SimEnv;
 use highwater_meta::journal::memory::MemoryJournal;
 use highwater_meta::{
-    AddPartitionsError, AlterConfigsError, ConfigTarget, CreateTopicError, DeleteTopicError,
-    MetaClient, MetaOptions, NewTopic,
+    AddPartitionsError, AlterConfigsError, ConfigTarget, CreateTopicError, DeleteTopicError, MetaClient, MetaOptions,
+    NewTopic,
 };
 use highwater_types::{Durability, TopicId};
 
 async fn client(shards: u32) -> MetaClient {
     let sim = SimEnv::new(1);
-    let mut options = MetaOptions {
-        shards,
-        ..MetaOptions::new()
-    };
-    options
-        .configs
-        .insert("highwater.durability".to_owned(), "local".to_owned());
-    options
-        .configs
-        .insert("num.partitions".to_owned(), "3".to_owned());
-    MetaClient::over(&sim.env, MemoryJournal::new().place(), options)
-        .await
-        .unwrap()
+    let mut options = MetaOptions { shards, ..MetaOptions::new() };
+    options.configs.insert("highwater.durability".to_owned(), "local".to_owned());
+    options.configs.insert("num.partitions".to_owned(), "3".to_owned());
+    MetaClient::over(&sim.env, MemoryJournal::new().place(), options).await.unwrap()
 }
 
 async fn create(
@@ -51,26 +42,15 @@ async fn a_topic_is_found_by_name_and_id() {
     assert_eq!(topic.settings.durability, Durability::Local);
     assert!(!topic.internal);
     let mut of_shard = BTreeMap::new();
-    topic
-        .partitions
-        .iter()
-        .for_each(|shard| *of_shard.entry(*shard).or_insert(0) += 1);
+    topic.partitions.iter().for_each(|shard| *of_shard.entry(*shard).or_insert(0) += 1);
     assert_eq!(of_shard.len(), 4);
     assert!(of_shard.values().all(|count| *count == 2));
     for (shard, count) in of_shard {
         assert_eq!(state.partitions_of(shard).count(), count);
-        assert!(
-            state
-                .partitions_of(shard)
-                .all(|(tp, _)| state.shard_of(tp) == Some(shard))
-        );
+        assert!(state.partitions_of(shard).all(|(tp, _)| state.shard_of(tp) == Some(shard)));
     }
-    let internal = create(
-        &client,
-        NewTopic::new("__consumer_offsets", 2).config("cleanup.policy", "compact"),
-    )
-    .await
-    .unwrap();
+    let internal =
+        create(&client, NewTopic::new("__consumer_offsets", 2).config("cleanup.policy", "compact")).await.unwrap();
     assert!(internal.internal);
     assert!(internal.settings.cleanup.compact);
 }
@@ -83,55 +63,24 @@ async fn what_kafka_refuses_is_refused() {
     let version = client.state().version;
     let refuse = async |topic: NewTopic| create(&client, topic).await.unwrap_err();
 
-    assert!(matches!(
-        refuse(NewTopic::new("a.b", 1)).await,
-        CreateTopicError::Exists(_)
-    ));
-    assert!(matches!(
-        refuse(NewTopic::new("a_b", 1)).await,
-        CreateTopicError::Collides { .. }
-    ));
-    assert!(matches!(
-        refuse(NewTopic::new("a b", 1)).await,
-        CreateTopicError::InvalidName(_)
-    ));
+    assert!(matches!(refuse(NewTopic::new("a.b", 1)).await, CreateTopicError::Exists(_)));
+    assert!(matches!(refuse(NewTopic::new("a_b", 1)).await, CreateTopicError::Collides { .. }));
+    assert!(matches!(refuse(NewTopic::new("a b", 1)).await, CreateTopicError::InvalidName(_)));
     for partitions in [0, -2, 10_001, i32::MAX, i32::MIN] {
-        assert!(matches!(
-            refuse(NewTopic::new("x", partitions)).await,
-            CreateTopicError::InvalidPartitions(_)
-        ));
+        assert!(matches!(refuse(NewTopic::new("x", partitions)).await, CreateTopicError::InvalidPartitions(_)));
     }
     for replication_factor in [0, -2] {
-        let topic = NewTopic {
-            replication_factor,
-            ..NewTopic::new("x", 1)
-        };
-        assert!(matches!(
-            refuse(topic).await,
-            CreateTopicError::InvalidReplicationFactor(_)
-        ));
+        let topic = NewTopic { replication_factor, ..NewTopic::new("x", 1) };
+        assert!(matches!(refuse(topic).await, CreateTopicError::InvalidReplicationFactor(_)));
     }
-    for (key, value) in [
-        ("no.such", "1"),
-        ("retention.ms", "soon"),
-        ("highwater.durability", "quorum"),
-    ] {
-        assert!(matches!(
-            refuse(NewTopic::new("x", 1).config(key, value)).await,
-            CreateTopicError::InvalidConfig(_)
-        ));
+    for (key, value) in [("no.such", "1"), ("retention.ms", "soon"), ("highwater.durability", "quorum")] {
+        assert!(matches!(refuse(NewTopic::new("x", 1).config(key, value)).await, CreateTopicError::InvalidConfig(_)));
     }
     let mut null = NewTopic::new("x", 1);
     null.configs.insert("retention.ms".to_owned(), None);
-    assert_eq!(
-        refuse(null).await.to_string(),
-        "Null value not supported for topic configs: retention.ms"
-    );
+    assert_eq!(refuse(null).await.to_string(), "Null value not supported for topic configs: retention.ms");
 
-    let assigned = |assignments: Vec<(i32, Vec<i32>)>| NewTopic {
-        assignments,
-        ..NewTopic::new("x", -1)
-    };
+    let assigned = |assignments: Vec<(i32, Vec<i32>)>| NewTopic { assignments, ..NewTopic::new("x", -1) };
     for assignments in [
         vec![(0, vec![1]), (0, vec![1])],
         vec![(0, vec![])],
@@ -141,40 +90,22 @@ async fn what_kafka_refuses_is_refused() {
         vec![(0, vec![-1])],
         vec![(-1, vec![1])],
     ] {
-        assert!(matches!(
-            refuse(assigned(assignments)).await,
-            CreateTopicError::InvalidAssignment(_)
-        ));
+        assert!(matches!(refuse(assigned(assignments)).await, CreateTopicError::InvalidAssignment(_)));
     }
-    let both = NewTopic {
-        partitions: 1,
-        ..assigned(vec![(0, vec![1])])
-    };
-    assert!(matches!(
-        refuse(both).await,
-        CreateTopicError::InvalidRequest(_)
-    ));
-    let both = NewTopic {
-        replication_factor: 1,
-        ..assigned(vec![(0, vec![1])])
-    };
-    assert!(matches!(
-        refuse(both).await,
-        CreateTopicError::InvalidRequest(_)
-    ));
+    let both = NewTopic { partitions: 1, ..assigned(vec![(0, vec![1])]) };
+    assert!(matches!(refuse(both).await, CreateTopicError::InvalidRequest(_)));
+    let both = NewTopic { replication_factor: 1, ..assigned(vec![(0, vec![1])]) };
+    assert!(matches!(refuse(both).await, CreateTopicError::InvalidRequest(_)));
     assert_eq!(client.state().version, version, "nothing was written");
 
-    let topic = create(&client, assigned(vec![(1, vec![2, 3]), (0, vec![1])]))
-        .await
-        .unwrap();
+    let topic = create(&client, assigned(vec![(1, vec![2, 3]), (0, vec![1])])).await.unwrap();
     assert_eq!(topic.partition_count(), 2);
 }
 
 #[tokio::test]
 async fn each_topic_of_a_request_is_for_itself() {
     let client = client(1).await;
-    let topics =
-        ["a", "b", "twice", "twice", "bad name", "c.d", "c_d"].map(|name| NewTopic::new(name, 1));
+    let topics = ["a", "b", "twice", "twice", "bad name", "c.d", "c_d"].map(|name| NewTopic::new(name, 1));
     let made = client.create_topics(topics.to_vec(), true).await;
     assert_eq!(made.iter().filter(|r| r.is_ok()).count(), 3);
     assert!(made.iter().flatten().all(|topic| topic.id == TopicId::ZERO));
@@ -190,28 +121,16 @@ async fn each_topic_of_a_request_is_for_itself() {
 async fn deleted_is_gone_and_the_name_is_free() {
     let client = client(2).await;
     let old = create(&client, NewTopic::new("a.b", 5)).await.unwrap();
-    let answers = client
-        .delete_topics(vec![old.id, old.id, TopicId::ZERO])
-        .await;
+    let answers = client.delete_topics(vec![old.id, old.id, TopicId::ZERO]).await;
     assert!(answers[0].is_ok());
-    assert!(
-        answers[1..]
-            .iter()
-            .all(|a| matches!(a, Err(DeleteTopicError::Unknown)))
-    );
+    assert!(answers[1..].iter().all(|a| matches!(a, Err(DeleteTopicError::Unknown))));
     assert_eq!(client.state().partition_count(), 0);
     let new = create(&client, NewTopic::new("a_b", 1)).await.unwrap();
     assert_ne!(new.id, old.id);
 
     let no = BTreeMap::from([("delete.topic.enable".to_owned(), Some("false".to_owned()))]);
-    client
-        .alter_configs(ConfigTarget::AllBrokers, no, false)
-        .await
-        .unwrap();
-    assert!(matches!(
-        client.delete_topics(vec![new.id]).await[0],
-        Err(DeleteTopicError::Disabled)
-    ));
+    client.alter_configs(ConfigTarget::AllBrokers, no, false).await.unwrap();
+    assert!(matches!(client.delete_topics(vec![new.id]).await[0], Err(DeleteTopicError::Disabled)));
 }
 
 #[tokio::test]
@@ -219,96 +138,44 @@ async fn partitions_are_added() {
     let client = client(3).await;
     let topic = create(&client, NewTopic::new("a", 2)).await.unwrap();
     for total in [2, 1, 0, -1, 10_001] {
-        let error = client
-            .add_partitions(topic.id, total, false)
-            .await
-            .unwrap_err();
+        let error = client.add_partitions(topic.id, total, false).await.unwrap_err();
         assert!(matches!(error, AddPartitionsError::InvalidPartitions(_)));
     }
-    assert!(matches!(
-        client.add_partitions(TopicId::ZERO, 3, false).await,
-        Err(AddPartitionsError::Unknown)
-    ));
+    assert!(matches!(client.add_partitions(TopicId::ZERO, 3, false).await, Err(AddPartitionsError::Unknown)));
     client.add_partitions(topic.id, 5, true).await.unwrap();
     assert_eq!(client.state().topic("a").unwrap().partition_count(), 2);
     client.add_partitions(topic.id, 5, false).await.unwrap();
     let grown = client.state().topic_by_id(topic.id).cloned().unwrap();
     assert_eq!(grown.partitions[..2], topic.partitions[..]);
-    assert_eq!(
-        (grown.partition_count(), client.state().partition_count()),
-        (5, 5)
-    );
+    assert_eq!((grown.partition_count(), client.state().partition_count()), (5, 5));
 }
 
 #[tokio::test]
 async fn configurations_change_and_resolve() {
     let client = client(1).await;
-    let topic = create(&client, NewTopic::new("a", 1).config("retention.ms", "5"))
-        .await
-        .unwrap();
+    let topic = create(&client, NewTopic::new("a", 1).config("retention.ms", "5")).await.unwrap();
     let plain = create(&client, NewTopic::new("b", 1)).await.unwrap();
-    let change = |key: &str, value: Option<&str>| {
-        BTreeMap::from([(key.to_owned(), value.map(str::to_owned))])
-    };
+    let change = |key: &str, value: Option<&str>| BTreeMap::from([(key.to_owned(), value.map(str::to_owned))]);
     let on_topic = ConfigTarget::Topic(topic.id);
 
-    let error = client
-        .alter_configs(on_topic, change("retention.ms", Some("x")), false)
-        .await
-        .unwrap_err();
+    let error = client.alter_configs(on_topic, change("retention.ms", Some("x")), false).await.unwrap_err();
     assert!(matches!(error, AlterConfigsError::InvalidConfig(_)));
-    let error = client
-        .alter_configs(
-            ConfigTarget::Topic(TopicId::ZERO),
-            change("retention.ms", None),
-            false,
-        )
-        .await;
+    let error = client.alter_configs(ConfigTarget::Topic(TopicId::ZERO), change("retention.ms", None), false).await;
     assert!(matches!(error, Err(AlterConfigsError::UnknownTopic)));
 
-    client
-        .alter_configs(on_topic, change("retention.ms", Some("7")), true)
-        .await
-        .unwrap();
+    client.alter_configs(on_topic, change("retention.ms", Some("7")), true).await.unwrap();
     assert_eq!(client.state().topic("a").unwrap().settings.retention_ms, 5);
-    client
-        .alter_configs(on_topic, change("retention.ms", Some("7")), false)
-        .await
-        .unwrap();
+    client.alter_configs(on_topic, change("retention.ms", Some("7")), false).await.unwrap();
     assert_eq!(client.state().topic("a").unwrap().settings.retention_ms, 7);
 
-    client
-        .alter_configs(
-            ConfigTarget::AllBrokers,
-            change("log.retention.ms", Some("9")),
-            false,
-        )
-        .await
-        .unwrap();
-    client
-        .alter_configs(
-            ConfigTarget::Broker(0),
-            change("message.max.bytes", Some("11")),
-            false,
-        )
-        .await
-        .unwrap();
-    client
-        .alter_configs(
-            ConfigTarget::Broker(8),
-            change("message.max.bytes", Some("12")),
-            false,
-        )
-        .await
-        .unwrap();
+    client.alter_configs(ConfigTarget::AllBrokers, change("log.retention.ms", Some("9")), false).await.unwrap();
+    client.alter_configs(ConfigTarget::Broker(0), change("message.max.bytes", Some("11")), false).await.unwrap();
+    client.alter_configs(ConfigTarget::Broker(8), change("message.max.bytes", Some("12")), false).await.unwrap();
     let state = client.state();
     assert_eq!(state.topic("a").unwrap().settings.retention_ms, 7);
     let settings = &state.topic_by_id(plain.id).unwrap().settings;
     assert_eq!((settings.retention_ms, settings.max_message_bytes), (9, 11));
     assert_eq!(state.default_topic_settings().retention_ms, 9);
-    client
-        .alter_configs(on_topic, change("retention.ms", None), false)
-        .await
-        .unwrap();
+    client.alter_configs(on_topic, change("retention.ms", None), false).await.unwrap();
     assert_eq!(client.state().topic("a").unwrap().settings.retention_ms, 9);
 }

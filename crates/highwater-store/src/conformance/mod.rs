@@ -4,11 +4,7 @@
 //!
 //! - [`puts`]: put-if-absent, overwrite, delete. - [`reads`]: ranges, versions.
 //! - [`lists`]: order, pages, prefixes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a suite for tests fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a suite for tests fails by panicking")]
 
 mod lists;
 mod puts;
@@ -46,17 +42,11 @@ pub async fn run(store: Arc<dyn Store>, folder: &str) {
 }
 
 async fn read_all(store: &Arc<dyn Store>, name: &str) -> Result<Bytes, StoreError> {
-    store
-        .read(name, ReadRange::All { limit: 64 << 20 }, None)
-        .await
-        .map(|read| read.bytes)
+    store.read(name, ReadRange::All { limit: 64 << 20 }, None).await.map(|read| read.bytes)
 }
 
 async fn create(store: &Arc<dyn Store>, name: &str, body: impl Into<Body>) -> crate::store::Put {
-    store
-        .create(name, body.into())
-        .await
-        .unwrap_or_else(|error| panic!("create {name}: {error:?}"))
+    store.create(name, body.into()).await.unwrap_or_else(|error| panic!("create {name}: {error:?}"))
 }
 
 fn kind_of<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> StoreErrorKind {
@@ -67,8 +57,5 @@ fn kind_of<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> StoreErrorKind 
 }
 
 fn assert_not_before(later: BucketTime, earlier: BucketTime) {
-    assert!(
-        later.0 + DATE_STEP_BACK_MS >= earlier.0,
-        "the bucket's date went back from {earlier} to {later}"
-    );
+    assert!(later.0 + DATE_STEP_BACK_MS >= earlier.0, "the bucket's date went back from {earlier} to {later}");
 }

@@ -17,17 +17,11 @@ pub(super) struct DirectoryClock {
 impl DirectoryClock {
     pub(super) fn start(env: &Env) -> Self {
         let start_us = env.wall_ms().max(0).saturating_mul(1000);
-        Self {
-            env: env.clone(),
-            start: env.now(),
-            start_us,
-            last_stamp_us: AtomicI64::new(0),
-        }
+        Self { env: env.clone(), start: env.now(), start_us, last_stamp_us: AtomicI64::new(0) }
     }
 
     fn now_us(&self) -> i64 {
-        let since_us =
-            i64::try_from(self.env.now().since(self.start).as_micros()).unwrap_or(i64::MAX);
+        let since_us = i64::try_from(self.env.now().since(self.start).as_micros()).unwrap_or(i64::MAX);
         self.start_us.saturating_add(since_us)
     }
 
@@ -41,8 +35,7 @@ impl DirectoryClock {
         let next = |last: i64| now_us.max(last.saturating_add(1));
         // The closure always gives a value, so both arms carry the one before.
         let (Ok(last) | Err(last)) =
-            self.last_stamp_us
-                .fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| Some(next(last)));
+            self.last_stamp_us.fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| Some(next(last)));
         next(last).saturating_mul(1000)
     }
 }

@@ -68,9 +68,7 @@ fn io_error(name: &str, doing: &str, error: io::Error) -> StoreError {
             StoreErrorKind::NotFound
         }
         io::ErrorKind::AlreadyExists => StoreErrorKind::AlreadyExists,
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            StoreErrorKind::Denied
-        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => StoreErrorKind::Denied,
         _ => StoreErrorKind::Unavailable,
     };
     StoreError::new(kind, name, format!("{doing}: {error}")).with_source(error)
@@ -85,17 +83,11 @@ impl DirectoryStore {
         let shown = directory.display().to_string();
         let refuse = |error: io::Error| {
             let kind = match error.kind() {
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    StoreErrorKind::Denied
-                }
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => StoreErrorKind::Denied,
                 _ => StoreErrorKind::Invalid,
             };
-            StoreError::new(
-                kind,
-                &shown,
-                format!("cannot use this directory: {error}; name one that can be written"),
-            )
-            .with_source(error)
+            StoreError::new(kind, &shown, format!("cannot use this directory: {error}; name one that can be written"))
+                .with_source(error)
         };
         env.disk.create_dir_all(directory).await.map_err(refuse)?;
         let root = env.disk.canonicalize(directory).await.map_err(refuse)?;
@@ -103,15 +95,7 @@ impl DirectoryStore {
         let staging = Staging::open(env, &root).await.map_err(refuse)?;
         staging.check_stamps(&shown, &clock).await?;
         let turns = Arc::new(Semaphore::new(PUTS_IN_FLIGHT));
-        Ok(Self {
-            inner: Arc::new(Inner {
-                env: env.clone(),
-                root,
-                clock,
-                staging,
-                turns,
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { env: env.clone(), root, clock, staging, turns }) })
     }
 
     /// The directory, absolute.
@@ -130,20 +114,8 @@ impl DirectoryStore {
     where
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let gone = || {
-            StoreError::new(
-                StoreErrorKind::Unknown,
-                name,
-                "the store was closed meanwhile",
-            )
-        };
-        let turn = self
-            .inner
-            .turns
-            .clone()
-            .acquire_owned()
-            .await
-            .map_err(|_closed| gone())?;
+        let gone = || StoreError::new(StoreErrorKind::Unknown, name, "the store was closed meanwhile");
+        let turn = self.inner.turns.clone().acquire_owned().await.map_err(|_closed| gone())?;
         let (answer, answered) = oneshot::channel();
         let work = work(self.inner.clone());
         self.inner.env.spawn("directory store change", async move {
@@ -191,17 +163,10 @@ impl Inner {
             Err(error) => return Err(error),
         };
         // Also after a lost race: whoever is told that a name is taken may build on it.
-        self.env
-            .disk
-            .sync_dir(&self.directory_of(name))
-            .await
-            .map_err(|error| unsure(name, error))?;
+        self.env.disk.sync_dir(&self.directory_of(name)).await.map_err(|error| unsure(name, error))?;
         match lost {
             Some(error) => Err(error),
-            None => Ok(Put {
-                etag: etag(staged.meta.len, staged.meta.modified_ns),
-                date,
-            }),
+            None => Ok(Put { etag: etag(staged.meta.len, staged.meta.modified_ns), date }),
         }
     }
 
@@ -209,25 +174,16 @@ impl Inner {
     async fn place(&self, name: &str, staged: &Path, placing: Placing) -> Result<(), StoreError> {
         let path = self.path(name);
         let mut placed = self.place_once(staged, &path, placing).await;
-        if placed
-            .as_ref()
-            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-        {
+        if placed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
             let created = self.env.disk.create_dir_all(&self.directory_of(name)).await;
-            created.map_err(|error| {
-                nothing_was_there(io_error(name, "cannot create its directory", error))
-            })?;
+            created.map_err(|error| nothing_was_there(io_error(name, "cannot create its directory", error)))?;
             placed = self.place_once(staged, &path, placing).await;
         }
         match placed {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(StoreError::new(
-                StoreErrorKind::AlreadyExists,
-                name,
-                "the name is taken",
-            )),
-            placed => placed.map_err(|error| {
-                nothing_was_there(io_error(name, "cannot name the object", error))
-            }),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(StoreError::new(StoreErrorKind::AlreadyExists, name, "the name is taken"))
+            }
+            placed => placed.map_err(|error| nothing_was_there(io_error(name, "cannot name the object", error))),
         }
     }
 
@@ -247,23 +203,14 @@ impl Inner {
                 error => return Err(error),
             },
         }
-        self.env
-            .disk
-            .sync_dir(&self.directory_of(name))
-            .await
-            .map_err(|error| unsure(name, error))?;
+        self.env.disk.sync_dir(&self.directory_of(name)).await.map_err(|error| unsure(name, error))?;
         Ok(date)
     }
 }
 
 /// The name has changed, but perhaps not durably.
 fn unsure(name: &str, error: io::Error) -> StoreError {
-    StoreError::new(
-        StoreErrorKind::Unknown,
-        name,
-        format!("cannot sync its directory: {error}"),
-    )
-    .with_source(error)
+    StoreError::new(StoreErrorKind::Unknown, name, format!("cannot sync its directory: {error}")).with_source(error)
 }
 
 /// A put has no object to miss: what is not found is its directory, which another process removed.
@@ -281,103 +228,54 @@ impl Store for DirectoryStore {
     async fn create(&self, name: &str, body: Body) -> Result<Put, StoreError> {
         check_name(name)?;
         let owned = name.to_owned();
-        self.change(name, |inner| async move {
-            inner.put(&owned, body, Placing::IfAbsent).await
-        })
-        .await
+        self.change(name, |inner| async move { inner.put(&owned, body, Placing::IfAbsent).await }).await
     }
 
     async fn overwrite(&self, name: &str, body: Body) -> Result<Put, StoreError> {
         check_name(name)?;
         let owned = name.to_owned();
-        self.change(name, |inner| async move {
-            inner.put(&owned, body, Placing::OverWhatIsThere).await
-        })
-        .await
+        self.change(name, |inner| async move { inner.put(&owned, body, Placing::OverWhatIsThere).await }).await
     }
 
-    async fn read(
-        &self,
-        name: &str,
-        range: ReadRange,
-        if_match: Option<&Etag>,
-    ) -> Result<Read, StoreError> {
+    async fn read(&self, name: &str, range: ReadRange, if_match: Option<&Etag>) -> Result<Read, StoreError> {
         check_name(name)?;
         range.check(name)?;
         let date = self.inner.clock.now();
         let failed = |error| io_error(name, "cannot read", error);
-        let file = self
-            .inner
-            .env
-            .disk
-            .open(&self.inner.path(name), OpenMode::Read)
-            .await
-            .map_err(failed)?;
+        let file = self.inner.env.disk.open(&self.inner.path(name), OpenMode::Read).await.map_err(failed)?;
         let meta = file.metadata().await.map_err(failed)?;
         let etag = etag(meta.len, meta.modified_ns);
         if if_match.is_some_and(|wanted| *wanted != etag) {
-            return Err(StoreError::new(
-                StoreErrorKind::PreconditionFailed,
-                name,
-                "another version",
-            ));
+            return Err(StoreError::new(StoreErrorKind::PreconditionFailed, name, "another version"));
         }
         let range = range.resolve(name, meta.len)?;
-        let len = usize::try_from(range.end - range.start).map_err(|_| {
-            StoreError::new(StoreErrorKind::TooLarge, name, "more than memory can hold")
-        })?;
+        let len = usize::try_from(range.end - range.start)
+            .map_err(|_| StoreError::new(StoreErrorKind::TooLarge, name, "more than memory can hold"))?;
         let bytes = file.read_at(range.start, len).await.map_err(failed)?;
         if bytes.len() != len {
-            return Err(StoreError::new(
-                StoreErrorKind::Unavailable,
-                name,
-                "the file was cut while it was read",
-            ));
+            return Err(StoreError::new(StoreErrorKind::Unavailable, name, "the file was cut while it was read"));
         }
-        Ok(Read {
-            bytes,
-            range,
-            size: meta.len,
-            etag,
-            date,
-            modified: date_of(meta.modified_ns),
-        })
+        Ok(Read { bytes, range, size: meta.len, etag, date, modified: date_of(meta.modified_ns) })
     }
 
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Listing, StoreError> {
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Listing, StoreError> {
         check_prefix(prefix)?;
         check_limit(prefix, limit)?;
         // Read before the walk: what is created while it goes on may be missed.
         let date = self.inner.clock.now();
         let limit = limit.min(LIST_LIMIT);
-        let mut objects = walk::list(
-            &*self.inner.env.disk,
-            &self.inner.root,
-            prefix,
-            after.unwrap_or(""),
-            limit + 1,
-        )
-        .await
-        .map_err(|error| io_error(prefix, "cannot list", error))?;
+        let mut objects = walk::list(&*self.inner.env.disk, &self.inner.root, prefix, after.unwrap_or(""), limit + 1)
+            .await
+            .map_err(|error| io_error(prefix, "cannot list", error))?;
         let more = objects.len() > limit;
         objects.truncate(limit);
-        Ok(Listing {
-            objects,
-            more,
-            date,
-        })
+        Ok(Listing { objects, more, date })
     }
 
     async fn delete(&self, name: &str) -> Result<BucketTime, StoreError> {
         check_name(name)?;
         let owned = name.to_owned();
-        self.change(name, |inner| async move { inner.delete(&owned).await })
-            .await
+        self.change(name, |inner| async move { inner.delete(&owned).await }).await
     }
 
     fn describe(&self) -> String {

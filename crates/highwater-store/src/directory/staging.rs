@@ -47,14 +47,7 @@ impl Staging {
         sweep(&*env.disk, &directory).await?;
         for _ in 0..ID_ATTEMPTS {
             let id = format!("{:016x}", env.random.next_u64());
-            match env
-                .disk
-                .lock(
-                    &directory.join(format!("{id}{LOCK_SUFFIX}")),
-                    "an open store",
-                )
-                .await
-            {
+            match env.disk.lock(&directory.join(format!("{id}{LOCK_SUFFIX}")), "an open store").await {
                 Ok(lock) => {
                     return Ok(Self {
                         disk: env.disk.clone(),
@@ -86,12 +79,7 @@ impl Staging {
         }
     }
 
-    async fn fill(
-        &self,
-        file: &dyn File,
-        body: &Body,
-        clock: &DirectoryClock,
-    ) -> io::Result<FileMeta> {
+    async fn fill(&self, file: &dyn File, body: &Body, clock: &DirectoryClock) -> io::Result<FileMeta> {
         if body.len() > CHUNK_BYTES as u64 {
             file.reserve(body.len()).await?;
         }
@@ -125,11 +113,7 @@ impl Staging {
     }
 
     /// Refuses a file system whose times are too coarse to tell versions apart.
-    pub(super) async fn check_stamps(
-        &self,
-        shown: &str,
-        clock: &DirectoryClock,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn check_stamps(&self, shown: &str, clock: &DirectoryClock) -> Result<(), StoreError> {
         let refuse = |detail: String| StoreError::new(StoreErrorKind::Invalid, shown, detail);
         // An odd microsecond, which no coarser resolution keeps.
         let stamp_ns = clock.stamp_ns() / 2000 * 2000 + 1000;
@@ -138,24 +122,16 @@ impl Staging {
             let file = self.disk.open(&path, OpenMode::CreateDirect).await?;
             file.seal(0, stamp_ns).await
         };
-        let probed = probe
-            .await
-            .map_err(|error| refuse(format!("cannot write to this directory: {error}")));
+        let probed = probe.await.map_err(|error| refuse(format!("cannot write to this directory: {error}")));
         self.discard(&path).await;
         if probed?.modified_ns != stamp_ns {
-            return Err(refuse(
-                "its file system does not keep file times to the microsecond; use another"
-                    .to_owned(),
-            ));
+            return Err(refuse("its file system does not keep file times to the microsecond; use another".to_owned()));
         }
         Ok(())
     }
 
     fn take_buffer(&self) -> AlignedBuf {
-        self.buffers
-            .lock()
-            .pop()
-            .unwrap_or_else(|| AlignedBuf::with_capacity(CHUNK_BYTES))
+        self.buffers.lock().pop().unwrap_or_else(|| AlignedBuf::with_capacity(CHUNK_BYTES))
     }
 
     fn give_back(&self, mut buffer: AlignedBuf) {
@@ -171,11 +147,7 @@ impl Staging {
     }
 }
 
-async fn write_out(
-    file: &dyn File,
-    offset: &mut u64,
-    mut buffer: AlignedBuf,
-) -> (AlignedBuf, io::Result<()>) {
+async fn write_out(file: &dyn File, offset: &mut u64, mut buffer: AlignedBuf) -> (AlignedBuf, io::Result<()>) {
     buffer.pad();
     let len = buffer.len() as u64;
     let (mut buffer, outcome) = file.write_at(*offset, buffer, false).await;

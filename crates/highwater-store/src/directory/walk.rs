@@ -20,14 +20,7 @@ pub(super) async fn list(
     want: usize,
 ) -> io::Result<Vec<Object>> {
     let start = prefix.rfind('/').map_or("", |at| &prefix[..=at]);
-    let mut walk = Walk {
-        disk,
-        root,
-        prefix,
-        after,
-        want,
-        found: Vec::new(),
-    };
+    let mut walk = Walk { disk, root, prefix, after, want, found: Vec::new() };
     walk.enter(start.to_owned()).await?;
     Ok(walk.found)
 }
@@ -53,12 +46,7 @@ impl Walk<'_> {
                     self.enter(name).await?;
                 } else {
                     let etag = etag(entry.len, entry.modified_ns);
-                    self.found.push(Object {
-                        name,
-                        size: entry.len,
-                        etag,
-                        modified: date_of(entry.modified_ns),
-                    });
+                    self.found.push(Object { name, size: entry.len, etag, modified: date_of(entry.modified_ns) });
                 }
             }
             Ok(())
@@ -71,26 +59,16 @@ impl Walk<'_> {
     async fn entries(&self, directory: &str) -> io::Result<Vec<(String, DirEntry)>> {
         let entries = match self.disk.read_dir(&self.root.join(directory)).await {
             Ok(entries) => entries,
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Ok(Vec::new());
             }
             Err(error) => return Err(error),
         };
-        let named = entries
-            .into_iter()
-            .filter(|entry| is_component(&entry.name))
-            .map(|entry| {
-                let slash = if entry.is_dir { "/" } else { "" };
-                (format!("{directory}{}{slash}", entry.name), entry)
-            });
-        let mut wanted: Vec<_> = named
-            .filter(|(name, entry)| self.may_hold(name, entry.is_dir))
-            .collect();
+        let named = entries.into_iter().filter(|entry| is_component(&entry.name)).map(|entry| {
+            let slash = if entry.is_dir { "/" } else { "" };
+            (format!("{directory}{}{slash}", entry.name), entry)
+        });
+        let mut wanted: Vec<_> = named.filter(|(name, entry)| self.may_hold(name, entry.is_dir)).collect();
         wanted.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(wanted)
     }

@@ -13,8 +13,7 @@ use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
 use object_store::signer::Signer;
 use object_store::{
-    ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, PutMode, PutOptions, PutPayload,
-    RetryConfig,
+    ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, PutMode, PutOptions, PutPayload, RetryConfig,
 };
 
 use super::credentials::{CredentialSource, Provider};
@@ -26,9 +25,7 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::memory::check_limit;
 use crate::name::{check_name, check_prefix};
 use crate::observed::RequestKind;
-use crate::store::{
-    BucketTime, Etag, LIST_LIMIT, Listing, Object, Put, Read, ReadRange, Store, too_large,
-};
+use crate::store::{BucketTime, Etag, LIST_LIMIT, Listing, Object, Put, Read, ReadRange, Store, too_large};
 
 /// Most keys of one LIST request (S3's own limit).
 const PAGE_KEYS: usize = 1000;
@@ -61,22 +58,15 @@ impl S3Store {
     ///
     /// # Errors
     /// `Invalid` when the options contradict each other.
-    pub fn new(
-        options: S3Options,
-        credentials: Arc<dyn CredentialSource>,
-    ) -> Result<Self, StoreError> {
+    pub fn new(options: S3Options, credentials: Arc<dyn CredentialSource>) -> Result<Self, StoreError> {
         let label = format!("s3://{}/{}", options.bucket, options.prefix);
         let refuse = |detail: String| StoreError::new(StoreErrorKind::Invalid, &label, detail);
         if let Some(endpoint) = &options.endpoint {
             if endpoint.starts_with("http://") && !options.allow_http {
-                return Err(refuse(format!(
-                    "{endpoint} is not encrypted: use https or give --s3-allow-http"
-                )));
+                return Err(refuse(format!("{endpoint} is not encrypted: use https or give --s3-allow-http")));
             }
             if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
-                return Err(refuse(format!(
-                    "the endpoint {endpoint} must begin with https:// or http://"
-                )));
+                return Err(refuse(format!("the endpoint {endpoint} must begin with https:// or http://")));
             }
         }
         // Another crate of the process may have installed its provider first; either does.
@@ -87,12 +77,8 @@ impl S3Store {
             .with_connect_timeout(options.connect_timeout)
             .with_pool_max_idle_per_host(IDLE_CONNECTIONS)
             .with_pool_idle_timeout(IDLE_TIMEOUT)
-            .with_user_agent(HeaderValue::from_static(concat!(
-                "highwater/",
-                env!("CARGO_PKG_VERSION")
-            )));
-        let client =
-            NotingClient::new(&client_options).map_err(|error| refuse(error.to_string()))?;
+            .with_user_agent(HeaderValue::from_static(concat!("highwater/", env!("CARGO_PKG_VERSION"))));
+        let client = NotingClient::new(&client_options).map_err(|error| refuse(error.to_string()))?;
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&options.bucket)
             .with_region(&options.region)
@@ -110,17 +96,8 @@ impl S3Store {
             builder = builder.with_endpoint(bucket_endpoint(endpoint, &options));
         }
         let bucket = builder.build().map_err(|error| refuse(error.to_string()))?;
-        let root = if options.prefix.is_empty() {
-            String::new()
-        } else {
-            format!("{}/", options.prefix)
-        };
-        Ok(Self {
-            bucket,
-            client,
-            options,
-            root,
-        })
+        let root = if options.prefix.is_empty() { String::new() } else { format!("{}/", options.prefix) };
+        Ok(Self { bucket, client, options, root })
     }
 
     /// Asks the bucket for one name, to learn whether it exists, lets us in, and tells its Date.
@@ -128,13 +105,10 @@ impl S3Store {
     /// # Errors
     /// `Invalid` or `Denied`, one line for an operator; `Unavailable` when it cannot be reached.
     pub async fn check(&self) -> Result<BucketTime, StoreError> {
-        self.list("", None, 1)
-            .await
-            .map(|listing| listing.date)
-            .map_err(|mut error| {
-                error.name = self.describe();
-                error
-            })
+        self.list("", None, 1).await.map(|listing| listing.date).map_err(|mut error| {
+            error.name = self.describe();
+            error
+        })
     }
 
     fn key(&self, name: &str) -> Result<Path, StoreError> {
@@ -143,47 +117,21 @@ impl S3Store {
             .map_err(|error| StoreError::new(StoreErrorKind::Invalid, name, error.to_string()))
     }
 
-    fn failed(
-        &self,
-        kind: RequestKind,
-        name: &str,
-        note: &Note,
-        error: object_store::Error,
-    ) -> StoreError {
-        outcome::error(&self.options, kind, name, note.read(), &error.to_string())
-            .with_source(error)
+    fn failed(&self, kind: RequestKind, name: &str, note: &Note, error: object_store::Error) -> StoreError {
+        outcome::error(&self.options, kind, name, note.read(), &error.to_string()).with_source(error)
     }
 
-    async fn put(
-        &self,
-        kind: RequestKind,
-        name: &str,
-        body: &Body,
-        mode: PutMode,
-    ) -> Result<Put, StoreError> {
+    async fn put(&self, kind: RequestKind, name: &str, body: &Body, mode: PutMode) -> Result<Put, StoreError> {
         let key = self.key(name)?;
         let note = Note::default();
-        let options = PutOptions {
-            mode,
-            extensions: note.extensions(),
-            ..PutOptions::default()
-        };
+        let options = PutOptions { mode, extensions: note.extensions(), ..PutOptions::default() };
         let payload: PutPayload = body.chunks().iter().cloned().collect();
         let put = self.bucket.put_opts(&key, payload, options).await;
         let put = put.map_err(|error| self.failed(kind, name, &note, error))?;
-        let incomplete = |what| {
-            StoreError::new(
-                StoreErrorKind::Unknown,
-                name,
-                format!("the answer has no {what}"),
-            )
-        };
+        let incomplete = |what| StoreError::new(StoreErrorKind::Unknown, name, format!("the answer has no {what}"));
         let etag = put.e_tag.ok_or_else(|| incomplete("ETag"))?;
         let date = note.read().date.ok_or_else(|| incomplete("Date"))?;
-        Ok(Put {
-            etag: Etag(etag.into()),
-            date,
-        })
+        Ok(Put { etag: Etag(etag.into()), date })
     }
 
     /// One page of a listing.
@@ -206,22 +154,10 @@ impl S3Store {
             extensions: note.extensions(),
         };
         let keys = format!("{}{prefix}", self.root);
-        let page = self
-            .bucket
-            .list_paginated((!keys.is_empty()).then_some(&keys), options)
-            .await;
+        let page = self.bucket.list_paginated((!keys.is_empty()).then_some(&keys), options).await;
         let page = page.map_err(|error| self.failed(RequestKind::List, prefix, &note, error))?;
-        let objects = page
-            .result
-            .objects
-            .into_iter()
-            .filter_map(|meta| self.object(meta))
-            .collect();
-        Ok(Page {
-            objects,
-            token: page.page_token,
-            date: self.date(prefix, &note)?,
-        })
+        let objects = page.result.objects.into_iter().filter_map(|meta| self.object(meta)).collect();
+        Ok(Page { objects, token: page.page_token, date: self.date(prefix, &note)? })
     }
 
     /// `None` for what is not ours: keys that no name makes.
@@ -237,11 +173,8 @@ impl S3Store {
     }
 
     fn date(&self, name: &str, note: &Note) -> Result<BucketTime, StoreError> {
-        let advice =
-            "its answers have no Date header, which fencing needs: something between strips it";
-        note.read()
-            .date
-            .ok_or_else(|| StoreError::new(StoreErrorKind::Invalid, name, advice))
+        let advice = "its answers have no Date header, which fencing needs: something between strips it";
+        note.read().date.ok_or_else(|| StoreError::new(StoreErrorKind::Invalid, name, advice))
     }
 }
 
@@ -265,21 +198,14 @@ fn bucket_endpoint(endpoint: &str, options: &S3Options) -> String {
 #[async_trait]
 impl Store for S3Store {
     async fn create(&self, name: &str, body: Body) -> Result<Put, StoreError> {
-        self.put(RequestKind::Create, name, &body, PutMode::Create)
-            .await
+        self.put(RequestKind::Create, name, &body, PutMode::Create).await
     }
 
     async fn overwrite(&self, name: &str, body: Body) -> Result<Put, StoreError> {
-        self.put(RequestKind::Overwrite, name, &body, PutMode::Overwrite)
-            .await
+        self.put(RequestKind::Overwrite, name, &body, PutMode::Overwrite).await
     }
 
-    async fn read(
-        &self,
-        name: &str,
-        range: ReadRange,
-        if_match: Option<&Etag>,
-    ) -> Result<Read, StoreError> {
+    async fn read(&self, name: &str, range: ReadRange, if_match: Option<&Etag>) -> Result<Read, StoreError> {
         let key = self.key(name)?;
         range.check(name)?;
         let note = Note::default();
@@ -301,48 +227,22 @@ impl Store for S3Store {
         {
             return Err(too_large(name, size, limit));
         }
-        let missing = || {
-            StoreError::new(
-                StoreErrorKind::Invalid,
-                name,
-                "the bucket's answer has no ETag",
-            )
-        };
+        let missing = || StoreError::new(StoreErrorKind::Invalid, name, "the bucket's answer has no ETag");
         let etag = Etag(answer.meta.e_tag.clone().ok_or_else(missing)?.into());
         let modified = BucketTime(answer.meta.last_modified.timestamp_millis());
         let bytes: Bytes = answer.bytes().await.map_err(failed)?;
         if bytes.len() as u64 != range_read.end - range_read.start {
-            return Err(StoreError::new(
-                StoreErrorKind::Unavailable,
-                name,
-                "the body was cut",
-            ));
+            return Err(StoreError::new(StoreErrorKind::Unavailable, name, "the body was cut"));
         }
-        Ok(Read {
-            bytes,
-            range: range_read,
-            size,
-            etag,
-            date: self.date(name, &note)?,
-            modified,
-        })
+        Ok(Read { bytes, range: range_read, size, etag, date: self.date(name, &note)?, modified })
     }
 
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Listing, StoreError> {
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Listing, StoreError> {
         check_prefix(prefix)?;
         check_limit(prefix, limit)?;
         let limit = limit.min(LIST_LIMIT);
         let mut page = self.page(prefix, after, None, limit.min(PAGE_KEYS)).await?;
-        let mut listing = Listing {
-            objects: page.objects,
-            more: false,
-            date: page.date,
-        };
+        let mut listing = Listing { objects: page.objects, more: false, date: page.date };
         while let Some(token) = page.token.take() {
             let left = limit.saturating_sub(listing.objects.len());
             // Within one page what the caller asked for is one request, even if keys that are not
@@ -351,15 +251,11 @@ impl Store for S3Store {
                 listing.more = true;
                 break;
             }
-            page = self
-                .page(prefix, after, Some(token), left.min(PAGE_KEYS))
-                .await?;
+            page = self.page(prefix, after, Some(token), left.min(PAGE_KEYS)).await?;
             listing.objects.append(&mut page.objects);
         }
         // A bucket gives them in order; directory buckets do not.
-        listing
-            .objects
-            .sort_by(|one, other| one.name.cmp(&other.name));
+        listing.objects.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(listing)
     }
 
@@ -367,13 +263,8 @@ impl Store for S3Store {
         let key = self.key(name)?;
         let note = Note::default();
         let failed = |error| self.failed(RequestKind::Delete, name, &note, error);
-        let url = self
-            .bucket
-            .signed_url(Method::DELETE, &key, DELETE_VALIDITY)
-            .await
-            .map_err(failed)?;
-        let invalid =
-            |error: http::Error| StoreError::new(StoreErrorKind::Invalid, name, error.to_string());
+        let url = self.bucket.signed_url(Method::DELETE, &key, DELETE_VALIDITY).await.map_err(failed)?;
+        let invalid = |error: http::Error| StoreError::new(StoreErrorKind::Invalid, name, error.to_string());
         let mut request: HttpRequest = http::Request::builder()
             .method(Method::DELETE)
             .uri(url.as_str())
@@ -396,16 +287,8 @@ impl Store for S3Store {
     }
 
     fn describe(&self) -> String {
-        let place = self
-            .options
-            .endpoint
-            .as_deref()
-            .map(|endpoint| format!(" at {endpoint}"))
-            .unwrap_or_default();
-        format!(
-            "s3://{}/{}{place}",
-            self.options.bucket, self.options.prefix
-        )
+        let place = self.options.endpoint.as_deref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
+        format!("s3://{}/{}{place}", self.options.bucket, self.options.prefix)
     }
 
     fn is_local(&self) -> bool {

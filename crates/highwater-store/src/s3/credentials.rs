@@ -22,9 +22,7 @@ pub struct Credentials {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials")
-            .field("access_key_id", &self.access_key_id)
-            .finish_non_exhaustive()
+        f.debug_struct("Credentials").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
     }
 }
 
@@ -52,8 +50,7 @@ impl EnvironmentCredentials {
     /// `Denied` when a variable is missing.
     pub fn read() -> Result<Self, StoreError> {
         let missing = |name: &str| {
-            let advice =
-                "no credentials for the bucket: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+            let advice = "no credentials for the bucket: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
             StoreError::new(StoreErrorKind::Denied, name, advice)
         };
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -88,14 +85,11 @@ impl CredentialProvider for Provider {
     type Credential = AwsCredential;
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
-        let credentials =
-            self.0
-                .credentials()
-                .await
-                .map_err(|error| object_store::Error::Unauthenticated {
-                    path: String::new(),
-                    source: Box::new(error),
-                })?;
+        let credentials = self
+            .0
+            .credentials()
+            .await
+            .map_err(|error| object_store::Error::Unauthenticated { path: String::new(), source: Box::new(error) })?;
         Ok(Arc::new(AwsCredential {
             key_id: credentials.access_key_id,
             secret_key: credentials.secret_access_key,

@@ -14,8 +14,7 @@ use async_trait::async_trait;
 use http::{Extensions, HeaderMap, StatusCode};
 use object_store::ClientOptions;
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
-    ReqwestConnector,
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
 };
 use parking_lot::Mutex;
 
@@ -47,15 +46,10 @@ impl Note {
 
     pub(super) fn write(&self, answer: &Result<HttpResponse, HttpError>) {
         let exchange = match answer {
-            Ok(response) => Exchange {
-                status: Some(response.status()),
-                date: date_of(response.headers()),
-                broken: None,
-            },
-            Err(error) => Exchange {
-                broken: Some(error.kind()),
-                ..Exchange::default()
-            },
+            Ok(response) => {
+                Exchange { status: Some(response.status()), date: date_of(response.headers()), broken: None }
+            }
+            Err(error) => Exchange { broken: Some(error.kind()), ..Exchange::default() },
         };
         *self.0.lock() = exchange;
     }
@@ -116,15 +110,9 @@ mod tests {
     fn dates_are_milliseconds_since_1970() {
         let mut headers = HeaderMap::new();
         assert_eq!(date_of(&headers), None);
-        headers.insert(
-            http::header::DATE,
-            http::HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT"),
-        );
+        headers.insert(http::header::DATE, http::HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT"));
         assert_eq!(date_of(&headers), Some(BucketTime(784_111_777_000)));
-        headers.insert(
-            http::header::DATE,
-            http::HeaderValue::from_static("yesterday"),
-        );
+        headers.insert(http::header::DATE, http::HeaderValue::from_static("yesterday"));
         assert_eq!(date_of(&headers), None);
     }
 }

@@ -20,20 +20,11 @@ fn element<'a>(text: &'a str, tag: &str) -> Option<&'a str> {
 
 /// Whether an effect may remain of a request that was not answered.
 fn changes(kind: RequestKind) -> bool {
-    matches!(
-        kind,
-        RequestKind::Create | RequestKind::Overwrite | RequestKind::Delete
-    )
+    matches!(kind, RequestKind::Create | RequestKind::Overwrite | RequestKind::Delete)
 }
 
 /// The error of a request that `exchange` tells of; `text` is what there is to read about it.
-pub(super) fn error(
-    options: &S3Options,
-    kind: RequestKind,
-    name: &str,
-    exchange: Exchange,
-    text: &str,
-) -> StoreError {
+pub(super) fn error(options: &S3Options, kind: RequestKind, name: &str, exchange: Exchange, text: &str) -> StoreError {
     let code = element(text, "Code").filter(|code| code.len() <= CODE_LIMIT_BYTES);
     let (error_kind, advice) = classify(options, kind, exchange, code);
     let said = match (code, element(text, "Message")) {
@@ -52,24 +43,12 @@ fn classify(
     code: Option<&str>,
 ) -> (StoreErrorKind, Option<String>) {
     use StoreErrorKind as E;
-    let no_answer = if changes(kind) {
-        E::Unknown
-    } else {
-        E::Unavailable
-    };
-    let place = || {
-        options
-            .endpoint
-            .clone()
-            .unwrap_or_else(|| format!("region {}", options.region))
-    };
+    let no_answer = if changes(kind) { E::Unknown } else { E::Unavailable };
+    let place = || options.endpoint.clone().unwrap_or_else(|| format!("region {}", options.region));
     let Some(status) = exchange.status else {
         return match exchange.broken {
             // Nothing was sent.
-            Some(HttpErrorKind::Connect) => (
-                E::Unavailable,
-                Some(format!("cannot connect to {}", place())),
-            ),
+            Some(HttpErrorKind::Connect) => (E::Unavailable, Some(format!("cannot connect to {}", place()))),
             // Neither status nor break: it ended before it began, for want of credentials.
             None => (E::Denied, Some("the request was not sent".to_owned())),
             Some(_) => (no_answer, None),
@@ -77,42 +56,22 @@ fn classify(
     };
     match (code.unwrap_or(""), status) {
         ("NoSuchBucket", _) => {
-            let advice = format!(
-                "there is no bucket {} at {}: create it or correct --store",
-                options.bucket,
-                place()
-            );
+            let advice = format!("there is no bucket {} at {}: create it or correct --store", options.bucket, place());
             (E::Invalid, Some(advice))
         }
         ("InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "ExpiredToken", _) => {
-            let advice = format!(
-                "the credentials for bucket {} are wrong or expired",
-                options.bucket
-            );
+            let advice = format!("the credentials for bucket {} are wrong or expired", options.bucket);
             (E::Denied, Some(advice))
         }
-        ("RequestTimeTooSkewed", _) => (
-            E::Denied,
-            Some("this machine's clock is wrong: set it".to_owned()),
-        ),
-        ("AuthorizationHeaderMalformed" | "PermanentRedirect", _)
-        | ("", StatusCode::MOVED_PERMANENTLY) => {
-            let advice = format!(
-                "bucket {} is not in region {}: correct --s3-region",
-                options.bucket, options.region
-            );
+        ("RequestTimeTooSkewed", _) => (E::Denied, Some("this machine's clock is wrong: set it".to_owned())),
+        ("AuthorizationHeaderMalformed" | "PermanentRedirect", _) | ("", StatusCode::MOVED_PERMANENTLY) => {
+            let advice = format!("bucket {} is not in region {}: correct --s3-region", options.bucket, options.region);
             (E::Invalid, Some(advice))
         }
-        ("SlowDown" | "TooManyRequests", _) | (_, StatusCode::TOO_MANY_REQUESTS) => {
-            (E::Throttled, None)
-        }
+        ("SlowDown" | "TooManyRequests", _) | (_, StatusCode::TOO_MANY_REQUESTS) => (E::Throttled, None),
         ("RequestTimeout", _) | (_, StatusCode::REQUEST_TIMEOUT) => (no_answer, None),
-        (_, StatusCode::PRECONDITION_FAILED) if kind == RequestKind::Read => {
-            (E::PreconditionFailed, None)
-        }
-        (_, StatusCode::PRECONDITION_FAILED | StatusCode::CONFLICT)
-            if kind == RequestKind::Create =>
-        {
+        (_, StatusCode::PRECONDITION_FAILED) if kind == RequestKind::Read => (E::PreconditionFailed, None),
+        (_, StatusCode::PRECONDITION_FAILED | StatusCode::CONFLICT) if kind == RequestKind::Create => {
             (E::AlreadyExists, Some("the name is taken".to_owned()))
         }
         (_, StatusCode::RANGE_NOT_SATISFIABLE) => (E::OutOfRange, None),
@@ -120,15 +79,10 @@ fn classify(
             (E::NotFound, Some("no such object".to_owned()))
         }
         (_, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-            let advice = format!(
-                "not allowed in bucket {}: check the credentials and its policy",
-                options.bucket
-            );
+            let advice = format!("not allowed in bucket {}: check the credentials and its policy", options.bucket);
             (E::Denied, Some(advice))
         }
-        (_, status) if status.is_server_error() || status == StatusCode::CONFLICT => {
-            (no_answer, None)
-        }
+        (_, status) if status.is_server_error() || status == StatusCode::CONFLICT => (no_answer, None),
         // A good answer that was cut or cannot be understood.
         (_, status) if status.is_success() => (no_answer, None),
         _ => (E::Invalid, None),
@@ -140,10 +94,7 @@ mod tests {
     use super::*;
 
     fn kind_of(kind: RequestKind, status: u16, code: &str) -> StoreErrorKind {
-        let exchange = Exchange {
-            status: StatusCode::from_u16(status).ok(),
-            ..Exchange::default()
-        };
+        let exchange = Exchange { status: StatusCode::from_u16(status).ok(), ..Exchange::default() };
         let text = format!("<Error><Code>{code}</Code><Message>m</Message></Error>");
         error(&S3Options::new("b"), kind, "n", exchange, &text).kind
     }
@@ -174,11 +125,7 @@ mod tests {
             (Create, 400, "EntityTooLarge", E::Invalid),
             (List, 301, "PermanentRedirect", E::Invalid),
         ] {
-            assert_eq!(
-                kind_of(kind, status, code),
-                expected,
-                "{kind:?} {status} {code}"
-            );
+            assert_eq!(kind_of(kind, status, code), expected, "{kind:?} {status} {code}");
         }
     }
 
@@ -186,21 +133,11 @@ mod tests {
     fn broken_connections_are_unknown_once_something_was_sent() {
         let options = S3Options::new("b");
         let of = |kind, broken| {
-            let exchange = Exchange {
-                broken: Some(broken),
-                ..Exchange::default()
-            };
+            let exchange = Exchange { broken: Some(broken), ..Exchange::default() };
             error(&options, kind, "n", exchange, "boom").kind
         };
-        assert_eq!(
-            of(RequestKind::Create, HttpErrorKind::Connect),
-            StoreErrorKind::Unavailable
-        );
-        for broken in [
-            HttpErrorKind::Timeout,
-            HttpErrorKind::Interrupted,
-            HttpErrorKind::Request,
-        ] {
+        assert_eq!(of(RequestKind::Create, HttpErrorKind::Connect), StoreErrorKind::Unavailable);
+        for broken in [HttpErrorKind::Timeout, HttpErrorKind::Interrupted, HttpErrorKind::Request] {
             assert_eq!(of(RequestKind::Create, broken), StoreErrorKind::Unknown);
             assert_eq!(of(RequestKind::Delete, broken), StoreErrorKind::Unknown);
             assert_eq!(of(RequestKind::Read, broken), StoreErrorKind::Unavailable);

@@ -24,19 +24,13 @@ fn real_env() -> Env {
 async fn memory_conforms() {
     let env = real_env();
     conformance::run(Arc::new(MemoryStore::new(&env)), "suite").await;
-    conformance::run(
-        Arc::new(MemoryStore::new(&env).with_whole_seconds()),
-        "suite",
-    )
-    .await;
+    conformance::run(Arc::new(MemoryStore::new(&env).with_whole_seconds()), "suite").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_directory_conforms() {
     let directory = tempfile::tempdir().unwrap();
-    let store = DirectoryStore::open(&real_env(), directory.path())
-        .await
-        .unwrap();
+    let store = DirectoryStore::open(&real_env(), directory.path()).await.unwrap();
     assert!(store.is_local());
     conformance::run(Arc::new(store), "suite").await;
 }
@@ -44,8 +38,6 @@ async fn a_directory_conforms() {
 #[tokio::test]
 async fn a_directory_on_the_simulated_disk_conforms() {
     let sim = SimEnv::new(1);
-    let store = DirectoryStore::open(&sim.env, "/data".as_ref())
-        .await
-        .unwrap();
+    let store = DirectoryStore::open(&sim.env, "/data".as_ref()).await.unwrap();
     conformance::run(Arc::new(store), "suite").await;
 }

@@ -64,22 +64,12 @@ impl AddOffsetsToTxnResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "AddOffsetsToTxnResponse",
-            (0, 4),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("AddOffsetsToTxnResponse", (0, 4), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 3;
-        Ok(Self {
-            throttle_time_ms: d.i32()?,
-            error_code: d.i16()?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { throttle_time_ms: d.i32()?, error_code: d.i16()?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {

@@ -29,30 +29,18 @@ impl AddPartitionsToTxnRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "AddPartitionsToTxnRequest",
-            (0, 5),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("AddPartitionsToTxnRequest", (0, 5), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 3;
         Ok(Self {
             transactions: if version >= 4 {
-                d.array(true, 14, |d| {
-                    AddPartitionsToTxnTransaction::read(d, version)
-                })?
+                d.array(true, 14, |d| AddPartitionsToTxnTransaction::read(d, version))?
             } else {
                 Vec::new()
             },
-            v3_and_below_transactional_id: if version <= 3 {
-                d.string(flex)?
-            } else {
-                Str::EMPTY
-            },
+            v3_and_below_transactional_id: if version <= 3 { d.string(flex)? } else { Str::EMPTY },
             v3_and_below_producer_id: if version <= 3 { d.i64()? } else { 0 },
             v3_and_below_producer_epoch: if version <= 3 { d.i16()? } else { 0 },
             v3_and_below_topics: if version <= 3 {
@@ -69,11 +57,7 @@ impl AddPartitionsToTxnRequest {
         if version >= 4 {
             e.array(true, &self.transactions, |e, one| one.write(e, version))?;
         } else {
-            must_be_default(
-                "AddPartitionsToTxnRequest.transactions",
-                version,
-                self.transactions.is_empty(),
-            )?;
+            must_be_default("AddPartitionsToTxnRequest.transactions", version, self.transactions.is_empty())?;
         }
         if version <= 3 {
             e.string(flex, &self.v3_and_below_transactional_id)?;
@@ -103,9 +87,7 @@ impl AddPartitionsToTxnRequest {
             )?;
         }
         if version <= 3 {
-            e.array(flex, &self.v3_and_below_topics, |e, one| {
-                one.write(e, version)
-            })?;
+            e.array(flex, &self.v3_and_below_topics, |e, one| one.write(e, version))?;
         } else {
             must_be_default(
                 "AddPartitionsToTxnRequest.v3_and_below_topics",
@@ -203,13 +185,7 @@ impl AddPartitionsToTxnResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "AddPartitionsToTxnResponse",
-            (0, 5),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("AddPartitionsToTxnResponse", (0, 5), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -238,9 +214,7 @@ impl AddPartitionsToTxnResponse {
             e.i16(self.error_code);
         }
         if version >= 4 {
-            e.array(true, &self.results_by_transaction, |e, one| {
-                one.write(e, version)
-            })?;
+            e.array(true, &self.results_by_transaction, |e, one| one.write(e, version))?;
         } else {
             must_be_default(
                 "AddPartitionsToTxnResponse.results_by_transaction",
@@ -249,9 +223,7 @@ impl AddPartitionsToTxnResponse {
             )?;
         }
         if version <= 3 {
-            e.array(flex, &self.results_by_topic_v3_and_below, |e, one| {
-                one.write(e, version)
-            })?;
+            e.array(flex, &self.results_by_topic_v3_and_below, |e, one| one.write(e, version))?;
         } else {
             must_be_default(
                 "AddPartitionsToTxnResponse.results_by_topic_v3_and_below",
@@ -302,9 +274,7 @@ impl AddPartitionsToTxnTopicResult {
         let flex = version >= 3;
         Ok(Self {
             name: d.string(flex)?,
-            results_by_partition: d.array(flex, 6, |d| {
-                AddPartitionsToTxnPartitionResult::read(d, version)
-            })?,
+            results_by_partition: d.array(flex, 6, |d| AddPartitionsToTxnPartitionResult::read(d, version))?,
             unknown_tags: d.unknown_tags(flex)?,
         })
     }
@@ -312,9 +282,7 @@ impl AddPartitionsToTxnTopicResult {
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         let flex = version >= 3;
         e.string(flex, &self.name)?;
-        e.array(flex, &self.results_by_partition, |e, one| {
-            one.write(e, version)
-        })?;
+        e.array(flex, &self.results_by_partition, |e, one| one.write(e, version))?;
         e.unknown_tags(flex, &self.unknown_tags)
     }
 }
@@ -331,11 +299,7 @@ pub struct AddPartitionsToTxnPartitionResult {
 impl AddPartitionsToTxnPartitionResult {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 3;
-        Ok(Self {
-            partition_index: d.i32()?,
-            partition_error_code: d.i16()?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { partition_index: d.i32()?, partition_error_code: d.i16()?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {

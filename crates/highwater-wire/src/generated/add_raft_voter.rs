@@ -65,11 +65,7 @@ impl AddRaftVoterRequest {
         if version >= 1 {
             e.bool(self.ack_when_committed);
         } else {
-            must_be_default(
-                "AddRaftVoterRequest.ack_when_committed",
-                version,
-                self.ack_when_committed,
-            )?;
+            must_be_default("AddRaftVoterRequest.ack_when_committed", version, self.ack_when_committed)?;
         }
         e.unknown_tags(true, &self.unknown_tags)
     }
@@ -87,12 +83,7 @@ pub struct Listener {
 
 impl Listener {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: d.string(true)?,
-            host: d.string(true)?,
-            port: d.u16()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { name: d.string(true)?, host: d.string(true)?, port: d.u16()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {

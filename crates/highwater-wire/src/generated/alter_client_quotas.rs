@@ -21,13 +21,7 @@ impl AlterClientQuotasRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "AlterClientQuotasRequest",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("AlterClientQuotasRequest", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -86,11 +80,7 @@ pub struct RequestEntityData {
 
 impl Default for RequestEntityData {
     fn default() -> Self {
-        Self {
-            entity_type: Str::EMPTY,
-            entity_name: Some(Str::EMPTY),
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { entity_type: Str::EMPTY, entity_name: Some(Str::EMPTY), unknown_tags: TaggedFields::default() }
     }
 }
 
@@ -125,12 +115,7 @@ pub struct OpData {
 impl OpData {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 1;
-        Ok(Self {
-            key: d.string(flex)?,
-            value: d.f64()?,
-            remove: d.bool()?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { key: d.string(flex)?, value: d.f64()?, remove: d.bool()?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
@@ -159,13 +144,7 @@ impl AlterClientQuotasResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "AlterClientQuotasResponse",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("AlterClientQuotasResponse", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -239,11 +218,7 @@ pub struct ResponseEntityData {
 
 impl Default for ResponseEntityData {
     fn default() -> Self {
-        Self {
-            entity_type: Str::EMPTY,
-            entity_name: Some(Str::EMPTY),
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { entity_type: Str::EMPTY, entity_name: Some(Str::EMPTY), unknown_tags: TaggedFields::default() }
     }
 }
 

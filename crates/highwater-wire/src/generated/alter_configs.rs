@@ -83,22 +83,14 @@ pub struct AlterableConfig {
 
 impl Default for AlterableConfig {
     fn default() -> Self {
-        Self {
-            name: Str::EMPTY,
-            value: Some(Str::EMPTY),
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { name: Str::EMPTY, value: Some(Str::EMPTY), unknown_tags: TaggedFields::default() }
     }
 }
 
 impl AlterableConfig {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 2;
-        Ok(Self {
-            name: d.string(flex)?,
-            value: d.nullable_string(flex)?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { name: d.string(flex)?, value: d.nullable_string(flex)?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {

@@ -30,23 +30,12 @@ impl Default for AlterPartitionReassignmentsRequest {
 impl AlterPartitionReassignmentsRequest {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "AlterPartitionReassignmentsRequest",
-            (0, 1),
-            version,
-            Self::read,
-        )
+        d.message("AlterPartitionReassignmentsRequest", (0, 1), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "AlterPartitionReassignmentsRequest",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("AlterPartitionReassignmentsRequest", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -157,23 +146,12 @@ impl Default for AlterPartitionReassignmentsResponse {
 impl AlterPartitionReassignmentsResponse {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "AlterPartitionReassignmentsResponse",
-            (0, 1),
-            version,
-            Self::read,
-        )
+        d.message("AlterPartitionReassignmentsResponse", (0, 1), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "AlterPartitionReassignmentsResponse",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("AlterPartitionReassignmentsResponse", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {

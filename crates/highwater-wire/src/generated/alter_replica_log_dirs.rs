@@ -20,13 +20,7 @@ impl AlterReplicaLogDirsRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "AlterReplicaLogDirsRequest",
-            (1, 2),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("AlterReplicaLogDirsRequest", (1, 2), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -118,13 +112,7 @@ impl AlterReplicaLogDirsResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "AlterReplicaLogDirsResponse",
-            (1, 2),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("AlterReplicaLogDirsResponse", (1, 2), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -158,9 +146,7 @@ impl AlterReplicaLogDirTopicResult {
         let flex = version >= 2;
         Ok(Self {
             topic_name: d.string(flex)?,
-            partitions: d.array(flex, 6, |d| {
-                AlterReplicaLogDirPartitionResult::read(d, version)
-            })?,
+            partitions: d.array(flex, 6, |d| AlterReplicaLogDirPartitionResult::read(d, version))?,
             unknown_tags: d.unknown_tags(flex)?,
         })
     }
@@ -185,11 +171,7 @@ pub struct AlterReplicaLogDirPartitionResult {
 impl AlterReplicaLogDirPartitionResult {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 2;
-        Ok(Self {
-            partition_index: d.i32()?,
-            error_code: d.i16()?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { partition_index: d.i32()?, error_code: d.i16()?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {

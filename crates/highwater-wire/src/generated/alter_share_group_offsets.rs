@@ -21,21 +21,13 @@ impl AlterShareGroupOffsetsRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "AlterShareGroupOffsetsRequest",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("AlterShareGroupOffsetsRequest", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         Ok(Self {
             group_id: d.string(true)?,
-            topics: d.array(true, 3, |d| {
-                AlterShareGroupOffsetsRequestTopic::read(d, version)
-            })?,
+            topics: d.array(true, 3, |d| AlterShareGroupOffsetsRequestTopic::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
     }
@@ -60,9 +52,7 @@ impl AlterShareGroupOffsetsRequestTopic {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         Ok(Self {
             topic_name: d.string(true)?,
-            partitions: d.array(true, 13, |d| {
-                AlterShareGroupOffsetsRequestPartition::read(d, version)
-            })?,
+            partitions: d.array(true, 13, |d| AlterShareGroupOffsetsRequestPartition::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
     }
@@ -85,11 +75,7 @@ pub struct AlterShareGroupOffsetsRequestPartition {
 
 impl AlterShareGroupOffsetsRequestPartition {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition_index: d.i32()?,
-            start_offset: d.i64()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { partition_index: d.i32()?, start_offset: d.i64()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -113,23 +99,12 @@ pub struct AlterShareGroupOffsetsResponse {
 impl AlterShareGroupOffsetsResponse {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "AlterShareGroupOffsetsResponse",
-            (0, 0),
-            version,
-            Self::read,
-        )
+        d.message("AlterShareGroupOffsetsResponse", (0, 0), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "AlterShareGroupOffsetsResponse",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("AlterShareGroupOffsetsResponse", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -137,9 +112,7 @@ impl AlterShareGroupOffsetsResponse {
             throttle_time_ms: d.i32()?,
             error_code: d.i16()?,
             error_message: d.nullable_string(true)?,
-            responses: d.array(true, 19, |d| {
-                AlterShareGroupOffsetsResponseTopic::read(d, version)
-            })?,
+            responses: d.array(true, 19, |d| AlterShareGroupOffsetsResponseTopic::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
     }
@@ -168,9 +141,7 @@ impl AlterShareGroupOffsetsResponseTopic {
         Ok(Self {
             topic_name: d.string(true)?,
             topic_id: d.uuid()?,
-            partitions: d.array(true, 8, |d| {
-                AlterShareGroupOffsetsResponsePartition::read(d, version)
-            })?,
+            partitions: d.array(true, 8, |d| AlterShareGroupOffsetsResponsePartition::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
     }

@@ -18,23 +18,12 @@ pub struct AlterUserScramCredentialsRequest {
 impl AlterUserScramCredentialsRequest {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "AlterUserScramCredentialsRequest",
-            (0, 0),
-            version,
-            Self::read,
-        )
+        d.message("AlterUserScramCredentialsRequest", (0, 0), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "AlterUserScramCredentialsRequest",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("AlterUserScramCredentialsRequest", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -63,11 +52,7 @@ pub struct ScramCredentialDeletion {
 
 impl ScramCredentialDeletion {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: d.string(true)?,
-            mechanism: d.i8()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { name: d.string(true)?, mechanism: d.i8()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -123,31 +108,18 @@ pub struct AlterUserScramCredentialsResponse {
 impl AlterUserScramCredentialsResponse {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "AlterUserScramCredentialsResponse",
-            (0, 0),
-            version,
-            Self::read,
-        )
+        d.message("AlterUserScramCredentialsResponse", (0, 0), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "AlterUserScramCredentialsResponse",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("AlterUserScramCredentialsResponse", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         Ok(Self {
             throttle_time_ms: d.i32()?,
-            results: d.array(true, 5, |d| {
-                AlterUserScramCredentialsResult::read(d, version)
-            })?,
+            results: d.array(true, 5, |d| AlterUserScramCredentialsResult::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
     }
@@ -172,12 +144,7 @@ pub struct AlterUserScramCredentialsResult {
 
 impl Default for AlterUserScramCredentialsResult {
     fn default() -> Self {
-        Self {
-            user: Str::EMPTY,
-            error_code: 0,
-            error_message: Some(Str::EMPTY),
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { user: Str::EMPTY, error_code: 0, error_message: Some(Str::EMPTY), unknown_tags: TaggedFields::default() }
     }
 }
 

@@ -338,24 +338,11 @@ impl ApiKey {
 }
 
 /// `flexible_from` −1 stands for never.
-const fn spec(
-    name: &'static str,
-    advertised: i16,
-    min: i16,
-    max: i16,
-    flexible_from: i16,
-) -> ApiSpec {
+const fn spec(name: &'static str, advertised: i16, min: i16, max: i16, flexible_from: i16) -> ApiSpec {
     ApiSpec {
         name,
-        advertised: VersionRange {
-            min: advertised,
-            max,
-        },
+        advertised: VersionRange { min: advertised, max },
         served: VersionRange { min, max },
-        flexible_from: if flexible_from < 0 {
-            None
-        } else {
-            Some(flexible_from)
-        },
+        flexible_from: if flexible_from < 0 { None } else { Some(flexible_from) },
     }
 }

@@ -29,16 +29,8 @@ impl ApiVersionsRequest {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 3;
         Ok(Self {
-            client_software_name: if version >= 3 {
-                d.string(true)?
-            } else {
-                Str::EMPTY
-            },
-            client_software_version: if version >= 3 {
-                d.string(true)?
-            } else {
-                Str::EMPTY
-            },
+            client_software_name: if version >= 3 { d.string(true)? } else { Str::EMPTY },
+            client_software_version: if version >= 3 { d.string(true)? } else { Str::EMPTY },
             unknown_tags: d.unknown_tags(flex)?,
         })
     }
@@ -115,15 +107,9 @@ impl ApiVersionsResponse {
         if flex {
             m.unknown_tags = d.tags(|d, tag| {
                 match tag {
-                    0 => {
-                        m.supported_features =
-                            d.array(true, 6, |d| SupportedFeatureKey::read(d, version))?
-                    }
+                    0 => m.supported_features = d.array(true, 6, |d| SupportedFeatureKey::read(d, version))?,
                     1 => m.finalized_features_epoch = d.i64()?,
-                    2 => {
-                        m.finalized_features =
-                            d.array(true, 6, |d| FinalizedFeatureKey::read(d, version))?
-                    }
+                    2 => m.finalized_features = d.array(true, 6, |d| FinalizedFeatureKey::read(d, version))?,
                     3 => m.zk_migration_ready = d.bool()?,
                     _ => return Ok(false),
                 }
@@ -143,11 +129,7 @@ impl ApiVersionsResponse {
         if flex {
             let mut tags = e.tags(&self.unknown_tags);
             if !self.supported_features.is_empty() {
-                tags.field(0, |e| {
-                    e.array(true, &self.supported_features, |e, one| {
-                        one.write(e, version)
-                    })
-                })?;
+                tags.field(0, |e| e.array(true, &self.supported_features, |e, one| one.write(e, version)))?;
             }
             if self.finalized_features_epoch != -1 {
                 tags.field(1, |e| {
@@ -156,11 +138,7 @@ impl ApiVersionsResponse {
                 })?;
             }
             if !self.finalized_features.is_empty() {
-                tags.field(2, |e| {
-                    e.array(true, &self.finalized_features, |e, one| {
-                        one.write(e, version)
-                    })
-                })?;
+                tags.field(2, |e| e.array(true, &self.finalized_features, |e, one| one.write(e, version)))?;
             }
             if self.zk_migration_ready {
                 tags.field(3, |e| {

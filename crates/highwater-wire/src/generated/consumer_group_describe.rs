@@ -21,13 +21,7 @@ impl ConsumerGroupDescribeRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ConsumerGroupDescribeRequest",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ConsumerGroupDescribeRequest", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
@@ -62,13 +56,7 @@ impl ConsumerGroupDescribeResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ConsumerGroupDescribeResponse",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ConsumerGroupDescribeResponse", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -213,9 +201,7 @@ impl Member {
         e.i32(self.member_epoch);
         e.string(true, &self.client_id)?;
         e.string(true, &self.client_host)?;
-        e.array(true, &self.subscribed_topic_names, |e, one| {
-            e.string(true, one)
-        })?;
+        e.array(true, &self.subscribed_topic_names, |e, one| e.string(true, one))?;
         e.nullable_string(true, self.subscribed_topic_regex.as_ref())?;
         self.assignment.write(e, version)?;
         self.target_assignment.write(e, version)?;

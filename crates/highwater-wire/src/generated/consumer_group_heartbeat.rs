@@ -49,13 +49,7 @@ impl ConsumerGroupHeartbeatRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ConsumerGroupHeartbeatRequest",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ConsumerGroupHeartbeatRequest", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -67,14 +61,9 @@ impl ConsumerGroupHeartbeatRequest {
             rack_id: d.nullable_string(true)?,
             rebalance_timeout_ms: d.i32()?,
             subscribed_topic_names: d.nullable_array(true, 1, |d| d.string(true))?,
-            subscribed_topic_regex: if version >= 1 {
-                d.nullable_string(true)?
-            } else {
-                None
-            },
+            subscribed_topic_regex: if version >= 1 { d.nullable_string(true)? } else { None },
             server_assignor: d.nullable_string(true)?,
-            topic_partitions: d
-                .nullable_array(true, 18, |d| RequestTopicPartitions::read(d, version))?,
+            topic_partitions: d.nullable_array(true, 18, |d| RequestTopicPartitions::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
     }
@@ -86,9 +75,7 @@ impl ConsumerGroupHeartbeatRequest {
         e.nullable_string(true, self.instance_id.as_ref())?;
         e.nullable_string(true, self.rack_id.as_ref())?;
         e.i32(self.rebalance_timeout_ms);
-        e.nullable_array(true, self.subscribed_topic_names.as_deref(), |e, one| {
-            e.string(true, one)
-        })?;
+        e.nullable_array(true, self.subscribed_topic_names.as_deref(), |e, one| e.string(true, one))?;
         if version >= 1 {
             e.nullable_string(true, self.subscribed_topic_regex.as_ref())?;
         } else {
@@ -99,9 +86,7 @@ impl ConsumerGroupHeartbeatRequest {
             )?;
         }
         e.nullable_string(true, self.server_assignor.as_ref())?;
-        e.nullable_array(true, self.topic_partitions.as_deref(), |e, one| {
-            one.write(e, version)
-        })?;
+        e.nullable_array(true, self.topic_partitions.as_deref(), |e, one| one.write(e, version))?;
         e.unknown_tags(true, &self.unknown_tags)
     }
 }
@@ -151,23 +136,12 @@ pub struct ConsumerGroupHeartbeatResponse {
 impl ConsumerGroupHeartbeatResponse {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "ConsumerGroupHeartbeatResponse",
-            (0, 1),
-            version,
-            Self::read,
-        )
+        d.message("ConsumerGroupHeartbeatResponse", (0, 1), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ConsumerGroupHeartbeatResponse",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ConsumerGroupHeartbeatResponse", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {

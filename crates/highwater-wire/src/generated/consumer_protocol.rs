@@ -21,13 +21,7 @@ pub struct ConsumerProtocolSubscription {
 
 impl Default for ConsumerProtocolSubscription {
     fn default() -> Self {
-        Self {
-            topics: Vec::new(),
-            user_data: None,
-            owned_partitions: Vec::new(),
-            generation_id: -1,
-            rack_id: None,
-        }
+        Self { topics: Vec::new(), user_data: None, owned_partitions: Vec::new(), generation_id: -1, rack_id: None }
     }
 }
 
@@ -39,13 +33,7 @@ impl ConsumerProtocolSubscription {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ConsumerProtocolSubscription",
-            (0, 3),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ConsumerProtocolSubscription", (0, 3), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -58,11 +46,7 @@ impl ConsumerProtocolSubscription {
                 Vec::new()
             },
             generation_id: if version >= 2 { d.i32()? } else { -1 },
-            rack_id: if version >= 3 {
-                d.nullable_string(false)?
-            } else {
-                None
-            },
+            rack_id: if version >= 3 { d.nullable_string(false)? } else { None },
         })
     }
 
@@ -70,9 +54,7 @@ impl ConsumerProtocolSubscription {
         e.array(false, &self.topics, |e, one| e.string(false, one))?;
         e.nullable_bytes(false, self.user_data.as_ref())?;
         if version >= 1 {
-            e.array(false, &self.owned_partitions, |e, one| {
-                one.write(e, version)
-            })?;
+            e.array(false, &self.owned_partitions, |e, one| one.write(e, version))?;
         }
         if version >= 2 {
             e.i32(self.generation_id);
@@ -93,10 +75,7 @@ pub struct SubscriptionTopicPartition {
 
 impl SubscriptionTopicPartition {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic: d.string(false)?,
-            partitions: d.array(false, 4, Decoder::i32)?,
-        })
+        Ok(Self { topic: d.string(false)?, partitions: d.array(false, 4, Decoder::i32)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -124,27 +103,18 @@ impl ConsumerProtocolAssignment {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ConsumerProtocolAssignment",
-            (0, 3),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ConsumerProtocolAssignment", (0, 3), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         Ok(Self {
-            assigned_partitions: d
-                .array(false, 6, |d| AssignmentTopicPartition::read(d, version))?,
+            assigned_partitions: d.array(false, 6, |d| AssignmentTopicPartition::read(d, version))?,
             user_data: d.nullable_bytes(false)?,
         })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.array(false, &self.assigned_partitions, |e, one| {
-            one.write(e, version)
-        })?;
+        e.array(false, &self.assigned_partitions, |e, one| one.write(e, version))?;
         e.nullable_bytes(false, self.user_data.as_ref())?;
         Ok(())
     }
@@ -159,10 +129,7 @@ pub struct AssignmentTopicPartition {
 
 impl AssignmentTopicPartition {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic: d.string(false)?,
-            partitions: d.array(false, 4, Decoder::i32)?,
-        })
+        Ok(Self { topic: d.string(false)?, partitions: d.array(false, 4, Decoder::i32)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {

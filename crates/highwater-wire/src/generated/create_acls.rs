@@ -145,22 +145,14 @@ pub struct AclCreationResult {
 
 impl Default for AclCreationResult {
     fn default() -> Self {
-        Self {
-            error_code: 0,
-            error_message: Some(Str::EMPTY),
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { error_code: 0, error_message: Some(Str::EMPTY), unknown_tags: TaggedFields::default() }
     }
 }
 
 impl AclCreationResult {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 2;
-        Ok(Self {
-            error_code: d.i16()?,
-            error_message: d.nullable_string(flex)?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { error_code: d.i16()?, error_message: d.nullable_string(flex)?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {

@@ -39,28 +39,14 @@ impl CreateDelegationTokenRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "CreateDelegationTokenRequest",
-            (1, 3),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("CreateDelegationTokenRequest", (1, 3), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 2;
         Ok(Self {
-            owner_principal_type: if version >= 3 {
-                d.nullable_string(true)?
-            } else {
-                Some(Str::EMPTY)
-            },
-            owner_principal_name: if version >= 3 {
-                d.nullable_string(true)?
-            } else {
-                Some(Str::EMPTY)
-            },
+            owner_principal_type: if version >= 3 { d.nullable_string(true)? } else { Some(Str::EMPTY) },
+            owner_principal_name: if version >= 3 { d.nullable_string(true)? } else { Some(Str::EMPTY) },
             renewers: d.array(flex, 3, |d| CreatableRenewers::read(d, version))?,
             max_lifetime_ms: d.i64()?,
             unknown_tags: d.unknown_tags(flex)?,
@@ -75,9 +61,7 @@ impl CreateDelegationTokenRequest {
             must_be_default(
                 "CreateDelegationTokenRequest.owner_principal_type",
                 version,
-                self.owner_principal_type
-                    .as_ref()
-                    .is_some_and(|value| value.is_empty()),
+                self.owner_principal_type.as_ref().is_some_and(|value| value.is_empty()),
             )?;
         }
         if version >= 3 {
@@ -86,9 +70,7 @@ impl CreateDelegationTokenRequest {
             must_be_default(
                 "CreateDelegationTokenRequest.owner_principal_name",
                 version,
-                self.owner_principal_name
-                    .as_ref()
-                    .is_some_and(|value| value.is_empty()),
+                self.owner_principal_name.as_ref().is_some_and(|value| value.is_empty()),
             )?;
         }
         e.array(flex, &self.renewers, |e, one| one.write(e, version))?;
@@ -152,13 +134,7 @@ impl CreateDelegationTokenResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "CreateDelegationTokenResponse",
-            (1, 3),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("CreateDelegationTokenResponse", (1, 3), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -167,16 +143,8 @@ impl CreateDelegationTokenResponse {
             error_code: d.i16()?,
             principal_type: d.string(flex)?,
             principal_name: d.string(flex)?,
-            token_requester_principal_type: if version >= 3 {
-                d.string(true)?
-            } else {
-                Str::EMPTY
-            },
-            token_requester_principal_name: if version >= 3 {
-                d.string(true)?
-            } else {
-                Str::EMPTY
-            },
+            token_requester_principal_type: if version >= 3 { d.string(true)? } else { Str::EMPTY },
+            token_requester_principal_name: if version >= 3 { d.string(true)? } else { Str::EMPTY },
             issue_timestamp_ms: d.i64()?,
             expiry_timestamp_ms: d.i64()?,
             max_timestamp_ms: d.i64()?,

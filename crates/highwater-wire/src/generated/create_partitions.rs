@@ -22,13 +22,7 @@ impl CreatePartitionsRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "CreatePartitionsRequest",
-            (0, 3),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("CreatePartitionsRequest", (0, 3), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -63,12 +57,7 @@ pub struct CreatePartitionsTopic {
 
 impl Default for CreatePartitionsTopic {
     fn default() -> Self {
-        Self {
-            name: Str::EMPTY,
-            count: 0,
-            assignments: Some(Vec::new()),
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { name: Str::EMPTY, count: 0, assignments: Some(Vec::new()), unknown_tags: TaggedFields::default() }
     }
 }
 
@@ -78,8 +67,7 @@ impl CreatePartitionsTopic {
         Ok(Self {
             name: d.string(flex)?,
             count: d.i32()?,
-            assignments: d
-                .nullable_array(flex, 2, |d| CreatePartitionsAssignment::read(d, version))?,
+            assignments: d.nullable_array(flex, 2, |d| CreatePartitionsAssignment::read(d, version))?,
             unknown_tags: d.unknown_tags(flex)?,
         })
     }
@@ -88,9 +76,7 @@ impl CreatePartitionsTopic {
         let flex = version >= 2;
         e.string(flex, &self.name)?;
         e.i32(self.count);
-        e.nullable_array(flex, self.assignments.as_deref(), |e, one| {
-            one.write(e, version)
-        })?;
+        e.nullable_array(flex, self.assignments.as_deref(), |e, one| one.write(e, version))?;
         e.unknown_tags(flex, &self.unknown_tags)
     }
 }
@@ -106,10 +92,7 @@ pub struct CreatePartitionsAssignment {
 impl CreatePartitionsAssignment {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 2;
-        Ok(Self {
-            broker_ids: d.array(flex, 4, Decoder::i32)?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { broker_ids: d.array(flex, 4, Decoder::i32)?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
@@ -139,13 +122,7 @@ impl CreatePartitionsResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "CreatePartitionsResponse",
-            (0, 3),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("CreatePartitionsResponse", (0, 3), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {

@@ -17,12 +17,7 @@ pub struct CreateTopicsRequest {
 
 impl Default for CreateTopicsRequest {
     fn default() -> Self {
-        Self {
-            topics: Vec::new(),
-            timeout_ms: 60000,
-            validate_only: false,
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { topics: Vec::new(), timeout_ms: 60000, validate_only: false, unknown_tags: TaggedFields::default() }
     }
 }
 
@@ -134,22 +129,14 @@ pub struct CreatableTopicConfig {
 
 impl Default for CreatableTopicConfig {
     fn default() -> Self {
-        Self {
-            name: Str::EMPTY,
-            value: Some(Str::EMPTY),
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { name: Str::EMPTY, value: Some(Str::EMPTY), unknown_tags: TaggedFields::default() }
     }
 }
 
 impl CreatableTopicConfig {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 5;
-        Ok(Self {
-            name: d.string(flex)?,
-            value: d.nullable_string(flex)?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { name: d.string(flex)?, value: d.nullable_string(flex)?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
@@ -279,9 +266,7 @@ impl CreatableTopicResult {
             e.i16(self.replication_factor);
         }
         if version >= 5 {
-            e.nullable_array(true, self.configs.as_deref(), |e, one| {
-                one.write(e, version)
-            })?;
+            e.nullable_array(true, self.configs.as_deref(), |e, one| one.write(e, version))?;
         }
         if flex {
             let mut tags = e.tags(&self.unknown_tags);

@@ -25,10 +25,7 @@ impl DeleteGroupsRequest {
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 2;
-        Ok(Self {
-            groups_names: d.array(flex, 1, |d| d.string(flex))?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { groups_names: d.array(flex, 1, |d| d.string(flex))?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
@@ -87,11 +84,7 @@ pub struct DeletableGroupResult {
 impl DeletableGroupResult {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 2;
-        Ok(Self {
-            group_id: d.string(flex)?,
-            error_code: d.i16()?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { group_id: d.string(flex)?, error_code: d.i16()?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {

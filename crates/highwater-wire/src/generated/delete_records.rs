@@ -80,11 +80,7 @@ pub struct DeleteRecordsPartition {
 impl DeleteRecordsPartition {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 2;
-        Ok(Self {
-            partition_index: d.i32()?,
-            offset: d.i64()?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { partition_index: d.i32()?, offset: d.i64()?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {

@@ -16,31 +16,18 @@ pub struct DeleteShareGroupOffsetsRequest {
 impl DeleteShareGroupOffsetsRequest {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "DeleteShareGroupOffsetsRequest",
-            (0, 0),
-            version,
-            Self::read,
-        )
+        d.message("DeleteShareGroupOffsetsRequest", (0, 0), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DeleteShareGroupOffsetsRequest",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DeleteShareGroupOffsetsRequest", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         Ok(Self {
             group_id: d.string(true)?,
-            topics: d.array(true, 2, |d| {
-                DeleteShareGroupOffsetsRequestTopic::read(d, version)
-            })?,
+            topics: d.array(true, 2, |d| DeleteShareGroupOffsetsRequestTopic::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
     }
@@ -62,10 +49,7 @@ pub struct DeleteShareGroupOffsetsRequestTopic {
 
 impl DeleteShareGroupOffsetsRequestTopic {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_name: d.string(true)?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { topic_name: d.string(true)?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -88,23 +72,12 @@ pub struct DeleteShareGroupOffsetsResponse {
 impl DeleteShareGroupOffsetsResponse {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "DeleteShareGroupOffsetsResponse",
-            (0, 0),
-            version,
-            Self::read,
-        )
+        d.message("DeleteShareGroupOffsetsResponse", (0, 0), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DeleteShareGroupOffsetsResponse",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DeleteShareGroupOffsetsResponse", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -112,9 +85,7 @@ impl DeleteShareGroupOffsetsResponse {
             throttle_time_ms: d.i32()?,
             error_code: d.i16()?,
             error_message: d.nullable_string(true)?,
-            responses: d.array(true, 21, |d| {
-                DeleteShareGroupOffsetsResponseTopic::read(d, version)
-            })?,
+            responses: d.array(true, 21, |d| DeleteShareGroupOffsetsResponseTopic::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
     }

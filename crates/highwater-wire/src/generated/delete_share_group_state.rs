@@ -21,13 +21,7 @@ impl DeleteShareGroupStateRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DeleteShareGroupStateRequest",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DeleteShareGroupStateRequest", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -80,10 +74,7 @@ pub struct PartitionData {
 
 impl PartitionData {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition: d.i32()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { partition: d.i32()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -108,13 +99,7 @@ impl DeleteShareGroupStateResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DeleteShareGroupStateResponse",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DeleteShareGroupStateResponse", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {

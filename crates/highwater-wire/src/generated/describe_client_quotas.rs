@@ -21,13 +21,7 @@ impl DescribeClientQuotasRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DescribeClientQuotasRequest",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DescribeClientQuotasRequest", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -122,13 +116,7 @@ impl DescribeClientQuotasResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DescribeClientQuotasResponse",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DescribeClientQuotasResponse", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -147,9 +135,7 @@ impl DescribeClientQuotasResponse {
         e.i32(self.throttle_time_ms);
         e.i16(self.error_code);
         e.nullable_string(flex, self.error_message.as_ref())?;
-        e.nullable_array(flex, self.entries.as_deref(), |e, one| {
-            one.write(e, version)
-        })?;
+        e.nullable_array(flex, self.entries.as_deref(), |e, one| one.write(e, version))?;
         e.unknown_tags(flex, &self.unknown_tags)
     }
 }
@@ -193,11 +179,7 @@ pub struct EntityData {
 
 impl Default for EntityData {
     fn default() -> Self {
-        Self {
-            entity_type: Str::EMPTY,
-            entity_name: Some(Str::EMPTY),
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { entity_type: Str::EMPTY, entity_name: Some(Str::EMPTY), unknown_tags: TaggedFields::default() }
     }
 }
 
@@ -231,11 +213,7 @@ pub struct ValueData {
 impl ValueData {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 1;
-        Ok(Self {
-            key: d.string(flex)?,
-            value: d.f64()?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { key: d.string(flex)?, value: d.f64()?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {

@@ -52,20 +52,12 @@ impl DescribeClusterRequest {
         if version >= 1 {
             e.i8(self.endpoint_type);
         } else {
-            must_be_default(
-                "DescribeClusterRequest.endpoint_type",
-                version,
-                self.endpoint_type == 1,
-            )?;
+            must_be_default("DescribeClusterRequest.endpoint_type", version, self.endpoint_type == 1)?;
         }
         if version >= 2 {
             e.bool(self.include_fenced_brokers);
         } else {
-            must_be_default(
-                "DescribeClusterRequest.include_fenced_brokers",
-                version,
-                !self.include_fenced_brokers,
-            )?;
+            must_be_default("DescribeClusterRequest.include_fenced_brokers", version, !self.include_fenced_brokers)?;
         }
         e.unknown_tags(true, &self.unknown_tags)
     }
@@ -113,13 +105,7 @@ impl DescribeClusterResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DescribeClusterResponse",
-            (0, 2),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DescribeClusterResponse", (0, 2), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -143,11 +129,7 @@ impl DescribeClusterResponse {
         if version >= 1 {
             e.i8(self.endpoint_type);
         } else {
-            must_be_default(
-                "DescribeClusterResponse.endpoint_type",
-                version,
-                self.endpoint_type == 1,
-            )?;
+            must_be_default("DescribeClusterResponse.endpoint_type", version, self.endpoint_type == 1)?;
         }
         e.string(true, &self.cluster_id)?;
         e.i32(self.controller_id);

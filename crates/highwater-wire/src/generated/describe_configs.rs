@@ -43,11 +43,7 @@ impl DescribeConfigsRequest {
         if version >= 3 {
             e.bool(self.include_documentation);
         } else {
-            must_be_default(
-                "DescribeConfigsRequest.include_documentation",
-                version,
-                !self.include_documentation,
-            )?;
+            must_be_default("DescribeConfigsRequest.include_documentation", version, !self.include_documentation)?;
         }
         e.unknown_tags(flex, &self.unknown_tags)
     }
@@ -90,9 +86,7 @@ impl DescribeConfigsResource {
         let flex = version >= 4;
         e.i8(self.resource_type);
         e.string(flex, &self.resource_name)?;
-        e.nullable_array(flex, self.configuration_keys.as_deref(), |e, one| {
-            e.string(flex, one)
-        })?;
+        e.nullable_array(flex, self.configuration_keys.as_deref(), |e, one| e.string(flex, one))?;
         e.unknown_tags(flex, &self.unknown_tags)
     }
 }
@@ -114,13 +108,7 @@ impl DescribeConfigsResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DescribeConfigsResponse",
-            (1, 4),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DescribeConfigsResponse", (1, 4), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -236,11 +224,7 @@ impl DescribeConfigsResourceResult {
             is_sensitive: d.bool()?,
             synonyms: d.array(flex, 4, |d| DescribeConfigsSynonym::read(d, version))?,
             config_type: if version >= 3 { d.i8()? } else { 0 },
-            documentation: if version >= 3 {
-                d.nullable_string(flex)?
-            } else {
-                Some(Str::EMPTY)
-            },
+            documentation: if version >= 3 { d.nullable_string(flex)? } else { Some(Str::EMPTY) },
             unknown_tags: d.unknown_tags(flex)?,
         })
     }
@@ -276,12 +260,7 @@ pub struct DescribeConfigsSynonym {
 
 impl Default for DescribeConfigsSynonym {
     fn default() -> Self {
-        Self {
-            name: Str::EMPTY,
-            value: Some(Str::EMPTY),
-            source: 0,
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { name: Str::EMPTY, value: Some(Str::EMPTY), source: 0, unknown_tags: TaggedFields::default() }
     }
 }
 

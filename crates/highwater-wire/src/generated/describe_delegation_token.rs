@@ -17,40 +17,25 @@ pub struct DescribeDelegationTokenRequest {
 
 impl Default for DescribeDelegationTokenRequest {
     fn default() -> Self {
-        Self {
-            owners: Some(Vec::new()),
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { owners: Some(Vec::new()), unknown_tags: TaggedFields::default() }
     }
 }
 
 impl DescribeDelegationTokenRequest {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "DescribeDelegationTokenRequest",
-            (1, 3),
-            version,
-            Self::read,
-        )
+        d.message("DescribeDelegationTokenRequest", (1, 3), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DescribeDelegationTokenRequest",
-            (1, 3),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DescribeDelegationTokenRequest", (1, 3), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 2;
         Ok(Self {
-            owners: d
-                .nullable_array(flex, 3, |d| DescribeDelegationTokenOwner::read(d, version))?,
+            owners: d.nullable_array(flex, 3, |d| DescribeDelegationTokenOwner::read(d, version))?,
             unknown_tags: d.unknown_tags(flex)?,
         })
     }
@@ -102,23 +87,12 @@ pub struct DescribeDelegationTokenResponse {
 impl DescribeDelegationTokenResponse {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "DescribeDelegationTokenResponse",
-            (1, 3),
-            version,
-            Self::read,
-        )
+        d.message("DescribeDelegationTokenResponse", (1, 3), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DescribeDelegationTokenResponse",
-            (1, 3),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DescribeDelegationTokenResponse", (1, 3), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -165,24 +139,14 @@ impl DescribedDelegationToken {
         Ok(Self {
             principal_type: d.string(flex)?,
             principal_name: d.string(flex)?,
-            token_requester_principal_type: if version >= 3 {
-                d.string(true)?
-            } else {
-                Str::EMPTY
-            },
-            token_requester_principal_name: if version >= 3 {
-                d.string(true)?
-            } else {
-                Str::EMPTY
-            },
+            token_requester_principal_type: if version >= 3 { d.string(true)? } else { Str::EMPTY },
+            token_requester_principal_name: if version >= 3 { d.string(true)? } else { Str::EMPTY },
             issue_timestamp: d.i64()?,
             expiry_timestamp: d.i64()?,
             max_timestamp: d.i64()?,
             token_id: d.string(flex)?,
             hmac: d.bytes(flex)?,
-            renewers: d.array(flex, 3, |d| {
-                DescribedDelegationTokenRenewer::read(d, version)
-            })?,
+            renewers: d.array(flex, 3, |d| DescribedDelegationTokenRenewer::read(d, version))?,
             unknown_tags: d.unknown_tags(flex)?,
         })
     }

@@ -130,11 +130,7 @@ impl DescribedGroup {
         let flex = version >= 5;
         Ok(Self {
             error_code: d.i16()?,
-            error_message: if version >= 6 {
-                d.nullable_string(true)?
-            } else {
-                None
-            },
+            error_message: if version >= 6 { d.nullable_string(true)? } else { None },
             group_id: d.string(flex)?,
             group_state: d.string(flex)?,
             protocol_type: d.string(flex)?,
@@ -151,11 +147,7 @@ impl DescribedGroup {
         if version >= 6 {
             e.nullable_string(true, self.error_message.as_ref())?;
         } else {
-            must_be_default(
-                "DescribedGroup.error_message",
-                version,
-                self.error_message.is_none(),
-            )?;
+            must_be_default("DescribedGroup.error_message", version, self.error_message.is_none())?;
         }
         e.string(flex, &self.group_id)?;
         e.string(flex, &self.group_state)?;
@@ -194,11 +186,7 @@ impl DescribedGroupMember {
         let flex = version >= 5;
         Ok(Self {
             member_id: d.string(flex)?,
-            group_instance_id: if version >= 4 {
-                d.nullable_string(flex)?
-            } else {
-                None
-            },
+            group_instance_id: if version >= 4 { d.nullable_string(flex)? } else { None },
             client_id: d.string(flex)?,
             client_host: d.string(flex)?,
             member_metadata: d.bytes(flex)?,

@@ -15,10 +15,7 @@ pub struct DescribeLogDirsRequest {
 
 impl Default for DescribeLogDirsRequest {
     fn default() -> Self {
-        Self {
-            topics: Some(Vec::new()),
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { topics: Some(Vec::new()), unknown_tags: TaggedFields::default() }
     }
 }
 
@@ -97,13 +94,7 @@ impl DescribeLogDirsResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DescribeLogDirsResponse",
-            (1, 5),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DescribeLogDirsResponse", (1, 5), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {

@@ -20,20 +20,11 @@ impl DescribeProducersRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DescribeProducersRequest",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DescribeProducersRequest", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topics: d.array(true, 3, |d| TopicRequest::read(d, version))?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { topics: d.array(true, 3, |d| TopicRequest::read(d, version))?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
@@ -87,13 +78,7 @@ impl DescribeProducersResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DescribeProducersResponse",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DescribeProducersResponse", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {

@@ -71,10 +71,7 @@ pub struct RequestPartitionData {
 
 impl RequestPartitionData {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition_index: d.i32()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { partition_index: d.i32()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -122,17 +119,9 @@ impl DescribeQuorumResponse {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         Ok(Self {
             error_code: d.i16()?,
-            error_message: if version >= 2 {
-                d.nullable_string(true)?
-            } else {
-                Some(Str::EMPTY)
-            },
+            error_message: if version >= 2 { d.nullable_string(true)? } else { Some(Str::EMPTY) },
             topics: d.array(true, 3, |d| ResponseTopicData::read(d, version))?,
-            nodes: if version >= 2 {
-                d.array(true, 6, |d| Node::read(d, version))?
-            } else {
-                Vec::new()
-            },
+            nodes: if version >= 2 { d.array(true, 6, |d| Node::read(d, version))? } else { Vec::new() },
             unknown_tags: d.unknown_tags(true)?,
         })
     }
@@ -146,11 +135,7 @@ impl DescribeQuorumResponse {
         if version >= 2 {
             e.array(true, &self.nodes, |e, one| one.write(e, version))?;
         } else {
-            must_be_default(
-                "DescribeQuorumResponse.nodes",
-                version,
-                self.nodes.is_empty(),
-            )?;
+            must_be_default("DescribeQuorumResponse.nodes", version, self.nodes.is_empty())?;
         }
         e.unknown_tags(true, &self.unknown_tags)
     }
@@ -218,11 +203,7 @@ impl ResponsePartitionData {
         Ok(Self {
             partition_index: d.i32()?,
             error_code: d.i16()?,
-            error_message: if version >= 2 {
-                d.nullable_string(true)?
-            } else {
-                Some(Str::EMPTY)
-            },
+            error_message: if version >= 2 { d.nullable_string(true)? } else { Some(Str::EMPTY) },
             leader_id: d.i32()?,
             leader_epoch: d.i32()?,
             high_watermark: d.i64()?,
@@ -284,12 +265,7 @@ pub struct Listener {
 
 impl Listener {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: d.string(true)?,
-            host: d.string(true)?,
-            port: d.u16()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { name: d.string(true)?, host: d.string(true)?, port: d.u16()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -345,11 +321,7 @@ impl ReplicaState {
         if version >= 2 {
             e.uuid(self.replica_directory_id);
         } else {
-            must_be_default(
-                "ReplicaState.replica_directory_id",
-                version,
-                self.replica_directory_id == Uuid::ZERO,
-            )?;
+            must_be_default("ReplicaState.replica_directory_id", version, self.replica_directory_id == Uuid::ZERO)?;
         }
         e.i64(self.log_end_offset);
         if version >= 1 {

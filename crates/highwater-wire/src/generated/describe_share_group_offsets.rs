@@ -15,30 +15,17 @@ pub struct DescribeShareGroupOffsetsRequest {
 impl DescribeShareGroupOffsetsRequest {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "DescribeShareGroupOffsetsRequest",
-            (0, 1),
-            version,
-            Self::read,
-        )
+        d.message("DescribeShareGroupOffsetsRequest", (0, 1), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DescribeShareGroupOffsetsRequest",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DescribeShareGroupOffsetsRequest", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         Ok(Self {
-            groups: d.array(true, 3, |d| {
-                DescribeShareGroupOffsetsRequestGroup::read(d, version)
-            })?,
+            groups: d.array(true, 3, |d| DescribeShareGroupOffsetsRequestGroup::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
     }
@@ -61,11 +48,7 @@ pub struct DescribeShareGroupOffsetsRequestGroup {
 
 impl Default for DescribeShareGroupOffsetsRequestGroup {
     fn default() -> Self {
-        Self {
-            group_id: Str::EMPTY,
-            topics: Some(Vec::new()),
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { group_id: Str::EMPTY, topics: Some(Vec::new()), unknown_tags: TaggedFields::default() }
     }
 }
 
@@ -73,9 +56,7 @@ impl DescribeShareGroupOffsetsRequestGroup {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         Ok(Self {
             group_id: d.string(true)?,
-            topics: d.nullable_array(true, 3, |d| {
-                DescribeShareGroupOffsetsRequestTopic::read(d, version)
-            })?,
+            topics: d.nullable_array(true, 3, |d| DescribeShareGroupOffsetsRequestTopic::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
     }
@@ -127,31 +108,18 @@ pub struct DescribeShareGroupOffsetsResponse {
 impl DescribeShareGroupOffsetsResponse {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "DescribeShareGroupOffsetsResponse",
-            (0, 1),
-            version,
-            Self::read,
-        )
+        d.message("DescribeShareGroupOffsetsResponse", (0, 1), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DescribeShareGroupOffsetsResponse",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DescribeShareGroupOffsetsResponse", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         Ok(Self {
             throttle_time_ms: d.i32()?,
-            groups: d.array(true, 6, |d| {
-                DescribeShareGroupOffsetsResponseGroup::read(d, version)
-            })?,
+            groups: d.array(true, 6, |d| DescribeShareGroupOffsetsResponseGroup::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
     }
@@ -178,9 +146,7 @@ impl DescribeShareGroupOffsetsResponseGroup {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         Ok(Self {
             group_id: d.string(true)?,
-            topics: d.array(true, 19, |d| {
-                DescribeShareGroupOffsetsResponseTopic::read(d, version)
-            })?,
+            topics: d.array(true, 19, |d| DescribeShareGroupOffsetsResponseTopic::read(d, version))?,
             error_code: d.i16()?,
             error_message: d.nullable_string(true)?,
             unknown_tags: d.unknown_tags(true)?,
@@ -211,9 +177,7 @@ impl DescribeShareGroupOffsetsResponseTopic {
         Ok(Self {
             topic_name: d.string(true)?,
             topic_id: d.uuid()?,
-            partitions: d.array(true, 20, |d| {
-                DescribeShareGroupOffsetsResponsePartition::read(d, version)
-            })?,
+            partitions: d.array(true, 20, |d| DescribeShareGroupOffsetsResponsePartition::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
     }

@@ -17,35 +17,19 @@ pub struct DescribeTopicPartitionsRequest {
 
 impl Default for DescribeTopicPartitionsRequest {
     fn default() -> Self {
-        Self {
-            topics: Vec::new(),
-            response_partition_limit: 2000,
-            cursor: None,
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { topics: Vec::new(), response_partition_limit: 2000, cursor: None, unknown_tags: TaggedFields::default() }
     }
 }
 
 impl DescribeTopicPartitionsRequest {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "DescribeTopicPartitionsRequest",
-            (0, 0),
-            version,
-            Self::read,
-        )
+        d.message("DescribeTopicPartitionsRequest", (0, 0), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DescribeTopicPartitionsRequest",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DescribeTopicPartitionsRequest", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -75,10 +59,7 @@ pub struct TopicRequest {
 
 impl TopicRequest {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: d.string(true)?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { name: d.string(true)?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -98,11 +79,7 @@ pub struct RequestCursor {
 
 impl RequestCursor {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_name: d.string(true)?,
-            partition_index: d.i32()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { topic_name: d.string(true)?, partition_index: d.i32()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -125,31 +102,18 @@ pub struct DescribeTopicPartitionsResponse {
 impl DescribeTopicPartitionsResponse {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "DescribeTopicPartitionsResponse",
-            (0, 0),
-            version,
-            Self::read,
-        )
+        d.message("DescribeTopicPartitionsResponse", (0, 0), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DescribeTopicPartitionsResponse",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DescribeTopicPartitionsResponse", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         Ok(Self {
             throttle_time_ms: d.i32()?,
-            topics: d.array(true, 26, |d| {
-                DescribeTopicPartitionsResponseTopic::read(d, version)
-            })?,
+            topics: d.array(true, 26, |d| DescribeTopicPartitionsResponseTopic::read(d, version))?,
             next_cursor: d.nullable_struct(|d| ResponseCursor::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
@@ -199,9 +163,7 @@ impl DescribeTopicPartitionsResponseTopic {
             name: d.nullable_string(true)?,
             topic_id: d.uuid()?,
             is_internal: d.bool()?,
-            partitions: d.array(true, 20, |d| {
-                DescribeTopicPartitionsResponsePartition::read(d, version)
-            })?,
+            partitions: d.array(true, 20, |d| DescribeTopicPartitionsResponsePartition::read(d, version))?,
             topic_authorized_operations: d.i32()?,
             unknown_tags: d.unknown_tags(true)?,
         })
@@ -308,11 +270,7 @@ pub struct ResponseCursor {
 
 impl ResponseCursor {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_name: d.string(true)?,
-            partition_index: d.i32()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { topic_name: d.string(true)?, partition_index: d.i32()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {

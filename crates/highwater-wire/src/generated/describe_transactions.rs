@@ -20,20 +20,11 @@ impl DescribeTransactionsRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DescribeTransactionsRequest",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DescribeTransactionsRequest", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            transactional_ids: d.array(true, 1, |d| d.string(true))?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { transactional_ids: d.array(true, 1, |d| d.string(true))?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -59,13 +50,7 @@ impl DescribeTransactionsResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DescribeTransactionsResponse",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DescribeTransactionsResponse", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -78,9 +63,7 @@ impl DescribeTransactionsResponse {
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         e.i32(self.throttle_time_ms);
-        e.array(true, &self.transaction_states, |e, one| {
-            one.write(e, version)
-        })?;
+        e.array(true, &self.transaction_states, |e, one| one.write(e, version))?;
         e.unknown_tags(true, &self.unknown_tags)
     }
 }

@@ -15,33 +15,19 @@ pub struct DescribeUserScramCredentialsRequest {
 
 impl Default for DescribeUserScramCredentialsRequest {
     fn default() -> Self {
-        Self {
-            users: Some(Vec::new()),
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { users: Some(Vec::new()), unknown_tags: TaggedFields::default() }
     }
 }
 
 impl DescribeUserScramCredentialsRequest {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "DescribeUserScramCredentialsRequest",
-            (0, 0),
-            version,
-            Self::read,
-        )
+        d.message("DescribeUserScramCredentialsRequest", (0, 0), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DescribeUserScramCredentialsRequest",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DescribeUserScramCredentialsRequest", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -67,10 +53,7 @@ pub struct UserName {
 
 impl UserName {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: d.string(true)?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { name: d.string(true)?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -106,23 +89,12 @@ impl Default for DescribeUserScramCredentialsResponse {
 impl DescribeUserScramCredentialsResponse {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "DescribeUserScramCredentialsResponse",
-            (0, 0),
-            version,
-            Self::read,
-        )
+        d.message("DescribeUserScramCredentialsResponse", (0, 0), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "DescribeUserScramCredentialsResponse",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("DescribeUserScramCredentialsResponse", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -130,9 +102,7 @@ impl DescribeUserScramCredentialsResponse {
             throttle_time_ms: d.i32()?,
             error_code: d.i16()?,
             error_message: d.nullable_string(true)?,
-            results: d.array(true, 6, |d| {
-                DescribeUserScramCredentialsResult::read(d, version)
-            })?,
+            results: d.array(true, 6, |d| DescribeUserScramCredentialsResult::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
     }
@@ -201,11 +171,7 @@ pub struct CredentialInfo {
 
 impl CredentialInfo {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            mechanism: d.i8()?,
-            iterations: d.i32()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { mechanism: d.i8()?, iterations: d.i32()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {

@@ -54,15 +54,9 @@ impl ElectLeadersRequest {
         if version >= 1 {
             e.i8(self.election_type);
         } else {
-            must_be_default(
-                "ElectLeadersRequest.election_type",
-                version,
-                self.election_type == 0,
-            )?;
+            must_be_default("ElectLeadersRequest.election_type", version, self.election_type == 0)?;
         }
-        e.nullable_array(flex, self.topic_partitions.as_deref(), |e, one| {
-            one.write(e, version)
-        })?;
+        e.nullable_array(flex, self.topic_partitions.as_deref(), |e, one| one.write(e, version))?;
         e.i32(self.timeout_ms);
         e.unknown_tags(flex, &self.unknown_tags)
     }
@@ -125,8 +119,7 @@ impl ElectLeadersResponse {
         Ok(Self {
             throttle_time_ms: d.i32()?,
             error_code: if version >= 1 { d.i16()? } else { 0 },
-            replica_election_results: d
-                .array(flex, 3, |d| ReplicaElectionResult::read(d, version))?,
+            replica_election_results: d.array(flex, 3, |d| ReplicaElectionResult::read(d, version))?,
             unknown_tags: d.unknown_tags(flex)?,
         })
     }
@@ -137,15 +130,9 @@ impl ElectLeadersResponse {
         if version >= 1 {
             e.i16(self.error_code);
         } else {
-            must_be_default(
-                "ElectLeadersResponse.error_code",
-                version,
-                self.error_code == 0,
-            )?;
+            must_be_default("ElectLeadersResponse.error_code", version, self.error_code == 0)?;
         }
-        e.array(flex, &self.replica_election_results, |e, one| {
-            one.write(e, version)
-        })?;
+        e.array(flex, &self.replica_election_results, |e, one| one.write(e, version))?;
         e.unknown_tags(flex, &self.unknown_tags)
     }
 }
@@ -190,12 +177,7 @@ pub struct PartitionResult {
 
 impl Default for PartitionResult {
     fn default() -> Self {
-        Self {
-            partition_id: 0,
-            error_code: 0,
-            error_message: Some(Str::EMPTY),
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { partition_id: 0, error_code: 0, error_message: Some(Str::EMPTY), unknown_tags: TaggedFields::default() }
     }
 }
 

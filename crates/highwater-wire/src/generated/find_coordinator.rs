@@ -31,17 +31,9 @@ impl FindCoordinatorRequest {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 3;
         Ok(Self {
-            key: if version <= 3 {
-                d.string(flex)?
-            } else {
-                Str::EMPTY
-            },
+            key: if version <= 3 { d.string(flex)? } else { Str::EMPTY },
             key_type: if version >= 1 { d.i8()? } else { 0 },
-            coordinator_keys: if version >= 4 {
-                d.array(true, 1, |d| d.string(true))?
-            } else {
-                Vec::new()
-            },
+            coordinator_keys: if version >= 4 { d.array(true, 1, |d| d.string(true))? } else { Vec::new() },
             unknown_tags: d.unknown_tags(flex)?,
         })
     }
@@ -56,20 +48,12 @@ impl FindCoordinatorRequest {
         if version >= 1 {
             e.i8(self.key_type);
         } else {
-            must_be_default(
-                "FindCoordinatorRequest.key_type",
-                version,
-                self.key_type == 0,
-            )?;
+            must_be_default("FindCoordinatorRequest.key_type", version, self.key_type == 0)?;
         }
         if version >= 4 {
             e.array(true, &self.coordinator_keys, |e, one| e.string(true, one))?;
         } else {
-            must_be_default(
-                "FindCoordinatorRequest.coordinator_keys",
-                version,
-                self.coordinator_keys.is_empty(),
-            )?;
+            must_be_default("FindCoordinatorRequest.coordinator_keys", version, self.coordinator_keys.is_empty())?;
         }
         e.unknown_tags(flex, &self.unknown_tags)
     }
@@ -119,13 +103,7 @@ impl FindCoordinatorResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "FindCoordinatorResponse",
-            (0, 6),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("FindCoordinatorResponse", (0, 6), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -133,23 +111,11 @@ impl FindCoordinatorResponse {
         Ok(Self {
             throttle_time_ms: if version >= 1 { d.i32()? } else { 0 },
             error_code: if version <= 3 { d.i16()? } else { 0 },
-            error_message: if (1..=3).contains(&version) {
-                d.nullable_string(flex)?
-            } else {
-                Some(Str::EMPTY)
-            },
+            error_message: if (1..=3).contains(&version) { d.nullable_string(flex)? } else { Some(Str::EMPTY) },
             node_id: if version <= 3 { d.i32()? } else { 0 },
-            host: if version <= 3 {
-                d.string(flex)?
-            } else {
-                Str::EMPTY
-            },
+            host: if version <= 3 { d.string(flex)? } else { Str::EMPTY },
             port: if version <= 3 { d.i32()? } else { 0 },
-            coordinators: if version >= 4 {
-                d.array(true, 14, |d| Coordinator::read(d, version))?
-            } else {
-                Vec::new()
-            },
+            coordinators: if version >= 4 { d.array(true, 14, |d| Coordinator::read(d, version))? } else { Vec::new() },
             unknown_tags: d.unknown_tags(flex)?,
         })
     }
@@ -162,11 +128,7 @@ impl FindCoordinatorResponse {
         if version <= 3 {
             e.i16(self.error_code);
         } else {
-            must_be_default(
-                "FindCoordinatorResponse.error_code",
-                version,
-                self.error_code == 0,
-            )?;
+            must_be_default("FindCoordinatorResponse.error_code", version, self.error_code == 0)?;
         }
         if (1..=3).contains(&version) {
             e.nullable_string(flex, self.error_message.as_ref())?;
@@ -174,20 +136,12 @@ impl FindCoordinatorResponse {
         if version <= 3 {
             e.i32(self.node_id);
         } else {
-            must_be_default(
-                "FindCoordinatorResponse.node_id",
-                version,
-                self.node_id == 0,
-            )?;
+            must_be_default("FindCoordinatorResponse.node_id", version, self.node_id == 0)?;
         }
         if version <= 3 {
             e.string(flex, &self.host)?;
         } else {
-            must_be_default(
-                "FindCoordinatorResponse.host",
-                version,
-                self.host.is_empty(),
-            )?;
+            must_be_default("FindCoordinatorResponse.host", version, self.host.is_empty())?;
         }
         if version <= 3 {
             e.i32(self.port);
@@ -197,11 +151,7 @@ impl FindCoordinatorResponse {
         if version >= 4 {
             e.array(true, &self.coordinators, |e, one| one.write(e, version))?;
         } else {
-            must_be_default(
-                "FindCoordinatorResponse.coordinators",
-                version,
-                self.coordinators.is_empty(),
-            )?;
+            must_be_default("FindCoordinatorResponse.coordinators", version, self.coordinators.is_empty())?;
         }
         e.unknown_tags(flex, &self.unknown_tags)
     }

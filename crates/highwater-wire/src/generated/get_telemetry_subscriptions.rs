@@ -15,30 +15,16 @@ pub struct GetTelemetrySubscriptionsRequest {
 impl GetTelemetrySubscriptionsRequest {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "GetTelemetrySubscriptionsRequest",
-            (0, 0),
-            version,
-            Self::read,
-        )
+        d.message("GetTelemetrySubscriptionsRequest", (0, 0), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "GetTelemetrySubscriptionsRequest",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("GetTelemetrySubscriptionsRequest", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            client_instance_id: d.uuid()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { client_instance_id: d.uuid()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -66,23 +52,12 @@ pub struct GetTelemetrySubscriptionsResponse {
 impl GetTelemetrySubscriptionsResponse {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "GetTelemetrySubscriptionsResponse",
-            (0, 0),
-            version,
-            Self::read,
-        )
+        d.message("GetTelemetrySubscriptionsResponse", (0, 0), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "GetTelemetrySubscriptionsResponse",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("GetTelemetrySubscriptionsResponse", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {

@@ -26,11 +26,7 @@ impl OffsetCommitKey {
     }
 
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            group: d.string(false)?,
-            topic: d.string(false)?,
-            partition: d.i32()?,
-        })
+        Ok(Self { group: d.string(false)?, topic: d.string(false)?, partition: d.i32()? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -148,9 +144,7 @@ impl GroupMetadataKey {
     }
 
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            group: d.string(false)?,
-        })
+        Ok(Self { group: d.string(false)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -265,11 +259,7 @@ impl MemberMetadata {
         let flex = version >= 4;
         Ok(Self {
             member_id: d.string(flex)?,
-            group_instance_id: if version >= 3 {
-                d.nullable_string(flex)?
-            } else {
-                None
-            },
+            group_instance_id: if version >= 3 { d.nullable_string(flex)? } else { None },
             client_id: d.string(flex)?,
             client_host: d.string(flex)?,
             rebalance_timeout: if version >= 1 { d.i32()? } else { -1 },

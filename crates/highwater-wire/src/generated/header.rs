@@ -81,10 +81,7 @@ impl ResponseHeader {
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 1;
-        Ok(Self {
-            correlation_id: d.i32()?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { correlation_id: d.i32()?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {

@@ -33,11 +33,7 @@ impl HeartbeatRequest {
             group_id: d.string(flex)?,
             generation_id: d.i32()?,
             member_id: d.string(flex)?,
-            group_instance_id: if version >= 3 {
-                d.nullable_string(flex)?
-            } else {
-                None
-            },
+            group_instance_id: if version >= 3 { d.nullable_string(flex)? } else { None },
             unknown_tags: d.unknown_tags(flex)?,
         })
     }
@@ -50,11 +46,7 @@ impl HeartbeatRequest {
         if version >= 3 {
             e.nullable_string(flex, self.group_instance_id.as_ref())?;
         } else {
-            must_be_default(
-                "HeartbeatRequest.group_instance_id",
-                version,
-                self.group_instance_id.is_none(),
-            )?;
+            must_be_default("HeartbeatRequest.group_instance_id", version, self.group_instance_id.is_none())?;
         }
         e.unknown_tags(flex, &self.unknown_tags)
     }

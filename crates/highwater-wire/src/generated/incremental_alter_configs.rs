@@ -16,23 +16,12 @@ pub struct IncrementalAlterConfigsRequest {
 impl IncrementalAlterConfigsRequest {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "IncrementalAlterConfigsRequest",
-            (0, 1),
-            version,
-            Self::read,
-        )
+        d.message("IncrementalAlterConfigsRequest", (0, 1), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "IncrementalAlterConfigsRequest",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("IncrementalAlterConfigsRequest", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -95,12 +84,7 @@ pub struct AlterableConfig {
 
 impl Default for AlterableConfig {
     fn default() -> Self {
-        Self {
-            name: Str::EMPTY,
-            config_operation: 0,
-            value: Some(Str::EMPTY),
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { name: Str::EMPTY, config_operation: 0, value: Some(Str::EMPTY), unknown_tags: TaggedFields::default() }
     }
 }
 
@@ -136,23 +120,12 @@ pub struct IncrementalAlterConfigsResponse {
 impl IncrementalAlterConfigsResponse {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "IncrementalAlterConfigsResponse",
-            (0, 1),
-            version,
-            Self::read,
-        )
+        d.message("IncrementalAlterConfigsResponse", (0, 1), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "IncrementalAlterConfigsResponse",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("IncrementalAlterConfigsResponse", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {

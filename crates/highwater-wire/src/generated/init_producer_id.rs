@@ -59,20 +59,12 @@ impl InitProducerIdRequest {
         if version >= 3 {
             e.i64(self.producer_id);
         } else {
-            must_be_default(
-                "InitProducerIdRequest.producer_id",
-                version,
-                self.producer_id == -1,
-            )?;
+            must_be_default("InitProducerIdRequest.producer_id", version, self.producer_id == -1)?;
         }
         if version >= 3 {
             e.i16(self.producer_epoch);
         } else {
-            must_be_default(
-                "InitProducerIdRequest.producer_epoch",
-                version,
-                self.producer_epoch == -1,
-            )?;
+            must_be_default("InitProducerIdRequest.producer_epoch", version, self.producer_epoch == -1)?;
         }
         e.unknown_tags(flex, &self.unknown_tags)
     }

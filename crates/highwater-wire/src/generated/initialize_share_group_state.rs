@@ -16,23 +16,12 @@ pub struct InitializeShareGroupStateRequest {
 impl InitializeShareGroupStateRequest {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "InitializeShareGroupStateRequest",
-            (0, 0),
-            version,
-            Self::read,
-        )
+        d.message("InitializeShareGroupStateRequest", (0, 0), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "InitializeShareGroupStateRequest",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("InitializeShareGroupStateRequest", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -114,23 +103,12 @@ pub struct InitializeShareGroupStateResponse {
 impl InitializeShareGroupStateResponse {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "InitializeShareGroupStateResponse",
-            (0, 0),
-            version,
-            Self::read,
-        )
+        d.message("InitializeShareGroupStateResponse", (0, 0), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "InitializeShareGroupStateResponse",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("InitializeShareGroupStateResponse", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {

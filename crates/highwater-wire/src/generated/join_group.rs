@@ -4,9 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{
-    DecodeError, Decoder, EncodeError, Encoder, Str, TaggedFields, must_be_default, non_null,
-};
+use crate::{DecodeError, Decoder, EncodeError, Encoder, Str, TaggedFields, must_be_default, non_null};
 
 /// `JoinGroupRequest`, versions 0 to 9, flexible from 6 on.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,18 +58,10 @@ impl JoinGroupRequest {
             session_timeout_ms: d.i32()?,
             rebalance_timeout_ms: if version >= 1 { d.i32()? } else { -1 },
             member_id: d.string(flex)?,
-            group_instance_id: if version >= 5 {
-                d.nullable_string(flex)?
-            } else {
-                None
-            },
+            group_instance_id: if version >= 5 { d.nullable_string(flex)? } else { None },
             protocol_type: d.string(flex)?,
             protocols: d.array(flex, 3, |d| JoinGroupRequestProtocol::read(d, version))?,
-            reason: if version >= 8 {
-                d.nullable_string(true)?
-            } else {
-                None
-            },
+            reason: if version >= 8 { d.nullable_string(true)? } else { None },
             unknown_tags: d.unknown_tags(flex)?,
         })
     }
@@ -87,11 +77,7 @@ impl JoinGroupRequest {
         if version >= 5 {
             e.nullable_string(flex, self.group_instance_id.as_ref())?;
         } else {
-            must_be_default(
-                "JoinGroupRequest.group_instance_id",
-                version,
-                self.group_instance_id.is_none(),
-            )?;
+            must_be_default("JoinGroupRequest.group_instance_id", version, self.group_instance_id.is_none())?;
         }
         e.string(flex, &self.protocol_type)?;
         e.array(flex, &self.protocols, |e, one| one.write(e, version))?;
@@ -114,11 +100,7 @@ pub struct JoinGroupRequestProtocol {
 impl JoinGroupRequestProtocol {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 6;
-        Ok(Self {
-            name: d.string(flex)?,
-            metadata: d.bytes(flex)?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { name: d.string(flex)?, metadata: d.bytes(flex)?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
@@ -184,16 +166,8 @@ impl JoinGroupResponse {
             throttle_time_ms: if version >= 2 { d.i32()? } else { 0 },
             error_code: d.i16()?,
             generation_id: d.i32()?,
-            protocol_type: if version >= 7 {
-                d.nullable_string(true)?
-            } else {
-                None
-            },
-            protocol_name: if version >= 7 {
-                d.nullable_string(flex)?
-            } else {
-                Some(d.string(flex)?)
-            },
+            protocol_type: if version >= 7 { d.nullable_string(true)? } else { None },
+            protocol_name: if version >= 7 { d.nullable_string(flex)? } else { Some(d.string(flex)?) },
             leader: d.string(flex)?,
             skip_assignment: if version >= 9 { d.bool()? } else { false },
             member_id: d.string(flex)?,
@@ -215,24 +189,13 @@ impl JoinGroupResponse {
         if version >= 7 {
             e.nullable_string(flex, self.protocol_name.as_ref())?;
         } else {
-            e.string(
-                flex,
-                non_null(
-                    "JoinGroupResponse.protocol_name",
-                    version,
-                    self.protocol_name.as_ref(),
-                )?,
-            )?;
+            e.string(flex, non_null("JoinGroupResponse.protocol_name", version, self.protocol_name.as_ref())?)?;
         }
         e.string(flex, &self.leader)?;
         if version >= 9 {
             e.bool(self.skip_assignment);
         } else {
-            must_be_default(
-                "JoinGroupResponse.skip_assignment",
-                version,
-                !self.skip_assignment,
-            )?;
+            must_be_default("JoinGroupResponse.skip_assignment", version, !self.skip_assignment)?;
         }
         e.string(flex, &self.member_id)?;
         e.array(flex, &self.members, |e, one| one.write(e, version))?;
@@ -256,11 +219,7 @@ impl JoinGroupResponseMember {
         let flex = version >= 6;
         Ok(Self {
             member_id: d.string(flex)?,
-            group_instance_id: if version >= 5 {
-                d.nullable_string(flex)?
-            } else {
-                None
-            },
+            group_instance_id: if version >= 5 { d.nullable_string(flex)? } else { None },
             metadata: d.bytes(flex)?,
             unknown_tags: d.unknown_tags(flex)?,
         })

@@ -31,16 +31,8 @@ impl LeaveGroupRequest {
         let flex = version >= 4;
         Ok(Self {
             group_id: d.string(flex)?,
-            member_id: if version <= 2 {
-                d.string(flex)?
-            } else {
-                Str::EMPTY
-            },
-            members: if version >= 3 {
-                d.array(flex, 3, |d| MemberIdentity::read(d, version))?
-            } else {
-                Vec::new()
-            },
+            member_id: if version <= 2 { d.string(flex)? } else { Str::EMPTY },
+            members: if version >= 3 { d.array(flex, 3, |d| MemberIdentity::read(d, version))? } else { Vec::new() },
             unknown_tags: d.unknown_tags(flex)?,
         })
     }
@@ -51,20 +43,12 @@ impl LeaveGroupRequest {
         if version <= 2 {
             e.string(flex, &self.member_id)?;
         } else {
-            must_be_default(
-                "LeaveGroupRequest.member_id",
-                version,
-                self.member_id.is_empty(),
-            )?;
+            must_be_default("LeaveGroupRequest.member_id", version, self.member_id.is_empty())?;
         }
         if version >= 3 {
             e.array(flex, &self.members, |e, one| one.write(e, version))?;
         } else {
-            must_be_default(
-                "LeaveGroupRequest.members",
-                version,
-                self.members.is_empty(),
-            )?;
+            must_be_default("LeaveGroupRequest.members", version, self.members.is_empty())?;
         }
         e.unknown_tags(flex, &self.unknown_tags)
     }
@@ -87,11 +71,7 @@ impl MemberIdentity {
         Ok(Self {
             member_id: d.string(flex)?,
             group_instance_id: d.nullable_string(flex)?,
-            reason: if version >= 5 {
-                d.nullable_string(true)?
-            } else {
-                None
-            },
+            reason: if version >= 5 { d.nullable_string(true)? } else { None },
             unknown_tags: d.unknown_tags(flex)?,
         })
     }
@@ -135,11 +115,7 @@ impl LeaveGroupResponse {
         Ok(Self {
             throttle_time_ms: if version >= 1 { d.i32()? } else { 0 },
             error_code: d.i16()?,
-            members: if version >= 3 {
-                d.array(flex, 5, |d| MemberResponse::read(d, version))?
-            } else {
-                Vec::new()
-            },
+            members: if version >= 3 { d.array(flex, 5, |d| MemberResponse::read(d, version))? } else { Vec::new() },
             unknown_tags: d.unknown_tags(flex)?,
         })
     }
@@ -153,11 +129,7 @@ impl LeaveGroupResponse {
         if version >= 3 {
             e.array(flex, &self.members, |e, one| one.write(e, version))?;
         } else {
-            must_be_default(
-                "LeaveGroupResponse.members",
-                version,
-                self.members.is_empty(),
-            )?;
+            must_be_default("LeaveGroupResponse.members", version, self.members.is_empty())?;
         }
         e.unknown_tags(flex, &self.unknown_tags)
     }

@@ -21,22 +21,12 @@ impl ListConfigResourcesRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ListConfigResourcesRequest",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ListConfigResourcesRequest", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         Ok(Self {
-            resource_types: if version >= 1 {
-                d.array(true, 1, Decoder::i8)?
-            } else {
-                Vec::new()
-            },
+            resource_types: if version >= 1 { d.array(true, 1, Decoder::i8)? } else { Vec::new() },
             unknown_tags: d.unknown_tags(true)?,
         })
     }
@@ -48,11 +38,7 @@ impl ListConfigResourcesRequest {
                 Ok(())
             })?;
         } else {
-            must_be_default(
-                "ListConfigResourcesRequest.resource_types",
-                version,
-                self.resource_types.is_empty(),
-            )?;
+            must_be_default("ListConfigResourcesRequest.resource_types", version, self.resource_types.is_empty())?;
         }
         e.unknown_tags(true, &self.unknown_tags)
     }
@@ -76,13 +62,7 @@ impl ListConfigResourcesResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ListConfigResourcesResponse",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ListConfigResourcesResponse", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -114,11 +94,7 @@ pub struct ConfigResource {
 
 impl Default for ConfigResource {
     fn default() -> Self {
-        Self {
-            resource_name: Str::EMPTY,
-            resource_type: 16,
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { resource_name: Str::EMPTY, resource_type: 16, unknown_tags: TaggedFields::default() }
     }
 }
 

@@ -29,16 +29,8 @@ impl ListGroupsRequest {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 3;
         Ok(Self {
-            states_filter: if version >= 4 {
-                d.array(true, 1, |d| d.string(true))?
-            } else {
-                Vec::new()
-            },
-            types_filter: if version >= 5 {
-                d.array(true, 1, |d| d.string(true))?
-            } else {
-                Vec::new()
-            },
+            states_filter: if version >= 4 { d.array(true, 1, |d| d.string(true))? } else { Vec::new() },
+            types_filter: if version >= 5 { d.array(true, 1, |d| d.string(true))? } else { Vec::new() },
             unknown_tags: d.unknown_tags(flex)?,
         })
     }
@@ -48,20 +40,12 @@ impl ListGroupsRequest {
         if version >= 4 {
             e.array(true, &self.states_filter, |e, one| e.string(true, one))?;
         } else {
-            must_be_default(
-                "ListGroupsRequest.states_filter",
-                version,
-                self.states_filter.is_empty(),
-            )?;
+            must_be_default("ListGroupsRequest.states_filter", version, self.states_filter.is_empty())?;
         }
         if version >= 5 {
             e.array(true, &self.types_filter, |e, one| e.string(true, one))?;
         } else {
-            must_be_default(
-                "ListGroupsRequest.types_filter",
-                version,
-                self.types_filter.is_empty(),
-            )?;
+            must_be_default("ListGroupsRequest.types_filter", version, self.types_filter.is_empty())?;
         }
         e.unknown_tags(flex, &self.unknown_tags)
     }
@@ -129,16 +113,8 @@ impl ListedGroup {
         Ok(Self {
             group_id: d.string(flex)?,
             protocol_type: d.string(flex)?,
-            group_state: if version >= 4 {
-                d.string(true)?
-            } else {
-                Str::EMPTY
-            },
-            group_type: if version >= 5 {
-                d.string(true)?
-            } else {
-                Str::EMPTY
-            },
+            group_state: if version >= 4 { d.string(true)? } else { Str::EMPTY },
+            group_type: if version >= 5 { d.string(true)? } else { Str::EMPTY },
             unknown_tags: d.unknown_tags(flex)?,
         })
     }

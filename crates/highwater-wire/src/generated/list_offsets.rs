@@ -45,11 +45,7 @@ impl ListOffsetsRequest {
         if version >= 2 {
             e.i8(self.isolation_level);
         } else {
-            must_be_default(
-                "ListOffsetsRequest.isolation_level",
-                version,
-                self.isolation_level == 0,
-            )?;
+            must_be_default("ListOffsetsRequest.isolation_level", version, self.isolation_level == 0)?;
         }
         e.array(flex, &self.topics, |e, one| one.write(e, version))?;
         if version >= 10 {
@@ -99,12 +95,7 @@ pub struct ListOffsetsPartition {
 
 impl Default for ListOffsetsPartition {
     fn default() -> Self {
-        Self {
-            partition_index: 0,
-            current_leader_epoch: -1,
-            timestamp: 0,
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { partition_index: 0, current_leader_epoch: -1, timestamp: 0, unknown_tags: TaggedFields::default() }
     }
 }
 
@@ -247,11 +238,7 @@ impl ListOffsetsPartitionResponse {
         if version >= 4 {
             e.i32(self.leader_epoch);
         } else {
-            must_be_default(
-                "ListOffsetsPartitionResponse.leader_epoch",
-                version,
-                self.leader_epoch == -1,
-            )?;
+            must_be_default("ListOffsetsPartitionResponse.leader_epoch", version, self.leader_epoch == -1)?;
         }
         e.unknown_tags(flex, &self.unknown_tags)
     }

@@ -16,42 +16,25 @@ pub struct ListPartitionReassignmentsRequest {
 
 impl Default for ListPartitionReassignmentsRequest {
     fn default() -> Self {
-        Self {
-            timeout_ms: 60000,
-            topics: None,
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { timeout_ms: 60000, topics: None, unknown_tags: TaggedFields::default() }
     }
 }
 
 impl ListPartitionReassignmentsRequest {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "ListPartitionReassignmentsRequest",
-            (0, 0),
-            version,
-            Self::read,
-        )
+        d.message("ListPartitionReassignmentsRequest", (0, 0), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ListPartitionReassignmentsRequest",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ListPartitionReassignmentsRequest", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         Ok(Self {
             timeout_ms: d.i32()?,
-            topics: d.nullable_array(true, 3, |d| {
-                ListPartitionReassignmentsTopics::read(d, version)
-            })?,
+            topics: d.nullable_array(true, 3, |d| ListPartitionReassignmentsTopics::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
     }
@@ -118,23 +101,12 @@ impl Default for ListPartitionReassignmentsResponse {
 impl ListPartitionReassignmentsResponse {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "ListPartitionReassignmentsResponse",
-            (0, 0),
-            version,
-            Self::read,
-        )
+        d.message("ListPartitionReassignmentsResponse", (0, 0), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ListPartitionReassignmentsResponse",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ListPartitionReassignmentsResponse", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {

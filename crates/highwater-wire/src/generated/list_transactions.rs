@@ -37,13 +37,7 @@ impl ListTransactionsRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ListTransactionsRequest",
-            (0, 2),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ListTransactionsRequest", (0, 2), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -51,11 +45,7 @@ impl ListTransactionsRequest {
             state_filters: d.array(true, 1, |d| d.string(true))?,
             producer_id_filters: d.array(true, 8, Decoder::i64)?,
             duration_filter: if version >= 1 { d.i64()? } else { -1 },
-            transactional_id_pattern: if version >= 2 {
-                d.nullable_string(true)?
-            } else {
-                None
-            },
+            transactional_id_pattern: if version >= 2 { d.nullable_string(true)? } else { None },
             unknown_tags: d.unknown_tags(true)?,
         })
     }
@@ -69,11 +59,7 @@ impl ListTransactionsRequest {
         if version >= 1 {
             e.i64(self.duration_filter);
         } else {
-            must_be_default(
-                "ListTransactionsRequest.duration_filter",
-                version,
-                self.duration_filter == -1,
-            )?;
+            must_be_default("ListTransactionsRequest.duration_filter", version, self.duration_filter == -1)?;
         }
         if version >= 2 {
             e.nullable_string(true, self.transactional_id_pattern.as_ref())?;
@@ -107,13 +93,7 @@ impl ListTransactionsResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ListTransactionsResponse",
-            (0, 2),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ListTransactionsResponse", (0, 2), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -129,12 +109,8 @@ impl ListTransactionsResponse {
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         e.i32(self.throttle_time_ms);
         e.i16(self.error_code);
-        e.array(true, &self.unknown_state_filters, |e, one| {
-            e.string(true, one)
-        })?;
-        e.array(true, &self.transaction_states, |e, one| {
-            one.write(e, version)
-        })?;
+        e.array(true, &self.unknown_state_filters, |e, one| e.string(true, one))?;
+        e.array(true, &self.transaction_states, |e, one| one.write(e, version))?;
         e.unknown_tags(true, &self.unknown_tags)
     }
 }

@@ -51,11 +51,7 @@ impl OffsetCommitRequest {
             group_id: d.string(flex)?,
             generation_id_or_member_epoch: d.i32()?,
             member_id: d.string(flex)?,
-            group_instance_id: if version >= 7 {
-                d.nullable_string(flex)?
-            } else {
-                None
-            },
+            group_instance_id: if version >= 7 { d.nullable_string(flex)? } else { None },
             retention_time_ms: if version <= 4 { d.i64()? } else { -1 },
             topics: d.array(flex, 3, |d| OffsetCommitRequestTopic::read(d, version))?,
             unknown_tags: d.unknown_tags(flex)?,
@@ -70,11 +66,7 @@ impl OffsetCommitRequest {
         if version >= 7 {
             e.nullable_string(flex, self.group_instance_id.as_ref())?;
         } else {
-            must_be_default(
-                "OffsetCommitRequest.group_instance_id",
-                version,
-                self.group_instance_id.is_none(),
-            )?;
+            must_be_default("OffsetCommitRequest.group_instance_id", version, self.group_instance_id.is_none())?;
         }
         if version <= 4 {
             e.i64(self.retention_time_ms);
@@ -100,11 +92,7 @@ impl OffsetCommitRequestTopic {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 8;
         Ok(Self {
-            name: if version <= 9 {
-                d.string(flex)?
-            } else {
-                Str::EMPTY
-            },
+            name: if version <= 9 { d.string(flex)? } else { Str::EMPTY },
             topic_id: if version >= 10 { d.uuid()? } else { Uuid::ZERO },
             partitions: d.array(flex, 14, |d| OffsetCommitRequestPartition::read(d, version))?,
             unknown_tags: d.unknown_tags(flex)?,
@@ -229,11 +217,7 @@ impl OffsetCommitResponseTopic {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 8;
         Ok(Self {
-            name: if version <= 9 {
-                d.string(flex)?
-            } else {
-                Str::EMPTY
-            },
+            name: if version <= 9 { d.string(flex)? } else { Str::EMPTY },
             topic_id: if version >= 10 { d.uuid()? } else { Uuid::ZERO },
             partitions: d.array(flex, 6, |d| OffsetCommitResponsePartition::read(d, version))?,
             unknown_tags: d.unknown_tags(flex)?,
@@ -265,11 +249,7 @@ pub struct OffsetCommitResponsePartition {
 impl OffsetCommitResponsePartition {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 8;
-        Ok(Self {
-            partition_index: d.i32()?,
-            error_code: d.i16()?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { partition_index: d.i32()?, error_code: d.i16()?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {

@@ -66,9 +66,7 @@ pub struct OffsetDeleteRequestPartition {
 
 impl OffsetDeleteRequestPartition {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition_index: d.i32()?,
-        })
+        Ok(Self { partition_index: d.i32()? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -123,9 +121,7 @@ impl OffsetDeleteResponseTopic {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         Ok(Self {
             name: d.string(false)?,
-            partitions: d.array(false, 6, |d| {
-                OffsetDeleteResponsePartition::read(d, version)
-            })?,
+            partitions: d.array(false, 6, |d| OffsetDeleteResponsePartition::read(d, version))?,
         })
     }
 
@@ -145,10 +141,7 @@ pub struct OffsetDeleteResponsePartition {
 
 impl OffsetDeleteResponsePartition {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition_index: d.i32()?,
-            error_code: d.i16()?,
-        })
+        Ok(Self { partition_index: d.i32()?, error_code: d.i16()? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {

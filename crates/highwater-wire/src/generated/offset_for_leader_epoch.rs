@@ -16,11 +16,7 @@ pub struct OffsetForLeaderEpochRequest {
 
 impl Default for OffsetForLeaderEpochRequest {
     fn default() -> Self {
-        Self {
-            replica_id: -2,
-            topics: Vec::new(),
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { replica_id: -2, topics: Vec::new(), unknown_tags: TaggedFields::default() }
     }
 }
 
@@ -32,13 +28,7 @@ impl OffsetForLeaderEpochRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "OffsetForLeaderEpochRequest",
-            (2, 4),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("OffsetForLeaderEpochRequest", (2, 4), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -100,12 +90,7 @@ pub struct OffsetForLeaderPartition {
 
 impl Default for OffsetForLeaderPartition {
     fn default() -> Self {
-        Self {
-            partition: 0,
-            current_leader_epoch: -1,
-            leader_epoch: 0,
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { partition: 0, current_leader_epoch: -1, leader_epoch: 0, unknown_tags: TaggedFields::default() }
     }
 }
 
@@ -146,13 +131,7 @@ impl OffsetForLeaderEpochResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "OffsetForLeaderEpochResponse",
-            (2, 4),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("OffsetForLeaderEpochResponse", (2, 4), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -214,13 +193,7 @@ pub struct EpochEndOffset {
 
 impl Default for EpochEndOffset {
     fn default() -> Self {
-        Self {
-            error_code: 0,
-            partition: 0,
-            leader_epoch: -1,
-            end_offset: -1,
-            unknown_tags: TaggedFields::default(),
-        }
+        Self { error_code: 0, partition: 0, leader_epoch: -1, end_offset: -1, unknown_tags: TaggedFields::default() }
     }
 }
 

@@ -71,11 +71,7 @@ impl PushTelemetryResponse {
     }
 
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            throttle_time_ms: d.i32()?,
-            error_code: d.i16()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { throttle_time_ms: d.i32()?, error_code: d.i16()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {

@@ -21,13 +21,7 @@ impl ReadShareGroupStateRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ReadShareGroupStateRequest",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ReadShareGroupStateRequest", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -81,11 +75,7 @@ pub struct PartitionData {
 
 impl PartitionData {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition: d.i32()?,
-            leader_epoch: d.i32()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { partition: d.i32()?, leader_epoch: d.i32()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -111,13 +101,7 @@ impl ReadShareGroupStateResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ReadShareGroupStateResponse",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ReadShareGroupStateResponse", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {

@@ -16,23 +16,12 @@ pub struct ReadShareGroupStateSummaryRequest {
 impl ReadShareGroupStateSummaryRequest {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "ReadShareGroupStateSummaryRequest",
-            (0, 1),
-            version,
-            Self::read,
-        )
+        d.message("ReadShareGroupStateSummaryRequest", (0, 1), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ReadShareGroupStateSummaryRequest",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ReadShareGroupStateSummaryRequest", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -86,11 +75,7 @@ pub struct PartitionData {
 
 impl PartitionData {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition: d.i32()?,
-            leader_epoch: d.i32()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { partition: d.i32()?, leader_epoch: d.i32()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -111,23 +96,12 @@ pub struct ReadShareGroupStateSummaryResponse {
 impl ReadShareGroupStateSummaryResponse {
     /// Decodes one of this version; an error if the version is not served.
     pub fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        d.message(
-            "ReadShareGroupStateSummaryResponse",
-            (0, 1),
-            version,
-            Self::read,
-        )
+        d.message("ReadShareGroupStateSummaryResponse", (0, 1), version, Self::read)
     }
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ReadShareGroupStateSummaryResponse",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ReadShareGroupStateSummaryResponse", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {

@@ -84,13 +84,7 @@ impl RemoveRaftVoterResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "RemoveRaftVoterResponse",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("RemoveRaftVoterResponse", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {

@@ -23,22 +23,12 @@ impl RenewDelegationTokenRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "RenewDelegationTokenRequest",
-            (1, 2),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("RenewDelegationTokenRequest", (1, 2), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 2;
-        Ok(Self {
-            hmac: d.bytes(flex)?,
-            renew_period_ms: d.i64()?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { hmac: d.bytes(flex)?, renew_period_ms: d.i64()?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
@@ -67,13 +57,7 @@ impl RenewDelegationTokenResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "RenewDelegationTokenResponse",
-            (1, 2),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("RenewDelegationTokenResponse", (1, 2), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {

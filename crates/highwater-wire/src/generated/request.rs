@@ -85,10 +85,7 @@ use super::write_txn_markers::WriteTxnMarkersRequest;
 /// The request of any API.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "lives on the stack of one request"
-)]
+#[allow(clippy::large_enum_variant, reason = "lives on the stack of one request")]
 pub enum Request {
     Produce(ProduceRequest),
     Fetch(FetchRequest),
@@ -263,60 +260,36 @@ impl Request {
             ApiKey::Metadata => Self::Metadata(MetadataRequest::decode(d, version)?),
             ApiKey::OffsetCommit => Self::OffsetCommit(OffsetCommitRequest::decode(d, version)?),
             ApiKey::OffsetFetch => Self::OffsetFetch(OffsetFetchRequest::decode(d, version)?),
-            ApiKey::FindCoordinator => {
-                Self::FindCoordinator(FindCoordinatorRequest::decode(d, version)?)
-            }
+            ApiKey::FindCoordinator => Self::FindCoordinator(FindCoordinatorRequest::decode(d, version)?),
             ApiKey::JoinGroup => Self::JoinGroup(JoinGroupRequest::decode(d, version)?),
             ApiKey::Heartbeat => Self::Heartbeat(HeartbeatRequest::decode(d, version)?),
             ApiKey::LeaveGroup => Self::LeaveGroup(LeaveGroupRequest::decode(d, version)?),
             ApiKey::SyncGroup => Self::SyncGroup(SyncGroupRequest::decode(d, version)?),
-            ApiKey::DescribeGroups => {
-                Self::DescribeGroups(DescribeGroupsRequest::decode(d, version)?)
-            }
+            ApiKey::DescribeGroups => Self::DescribeGroups(DescribeGroupsRequest::decode(d, version)?),
             ApiKey::ListGroups => Self::ListGroups(ListGroupsRequest::decode(d, version)?),
             ApiKey::SaslHandshake => Self::SaslHandshake(SaslHandshakeRequest::decode(d, version)?),
             ApiKey::ApiVersions => Self::ApiVersions(ApiVersionsRequest::decode(d, version)?),
             ApiKey::CreateTopics => Self::CreateTopics(CreateTopicsRequest::decode(d, version)?),
             ApiKey::DeleteTopics => Self::DeleteTopics(DeleteTopicsRequest::decode(d, version)?),
             ApiKey::DeleteRecords => Self::DeleteRecords(DeleteRecordsRequest::decode(d, version)?),
-            ApiKey::InitProducerId => {
-                Self::InitProducerId(InitProducerIdRequest::decode(d, version)?)
-            }
+            ApiKey::InitProducerId => Self::InitProducerId(InitProducerIdRequest::decode(d, version)?),
             ApiKey::OffsetForLeaderEpoch => {
                 Self::OffsetForLeaderEpoch(OffsetForLeaderEpochRequest::decode(d, version)?)
             }
-            ApiKey::AddPartitionsToTxn => {
-                Self::AddPartitionsToTxn(AddPartitionsToTxnRequest::decode(d, version)?)
-            }
-            ApiKey::AddOffsetsToTxn => {
-                Self::AddOffsetsToTxn(AddOffsetsToTxnRequest::decode(d, version)?)
-            }
+            ApiKey::AddPartitionsToTxn => Self::AddPartitionsToTxn(AddPartitionsToTxnRequest::decode(d, version)?),
+            ApiKey::AddOffsetsToTxn => Self::AddOffsetsToTxn(AddOffsetsToTxnRequest::decode(d, version)?),
             ApiKey::EndTxn => Self::EndTxn(EndTxnRequest::decode(d, version)?),
-            ApiKey::WriteTxnMarkers => {
-                Self::WriteTxnMarkers(WriteTxnMarkersRequest::decode(d, version)?)
-            }
-            ApiKey::TxnOffsetCommit => {
-                Self::TxnOffsetCommit(TxnOffsetCommitRequest::decode(d, version)?)
-            }
+            ApiKey::WriteTxnMarkers => Self::WriteTxnMarkers(WriteTxnMarkersRequest::decode(d, version)?),
+            ApiKey::TxnOffsetCommit => Self::TxnOffsetCommit(TxnOffsetCommitRequest::decode(d, version)?),
             ApiKey::DescribeAcls => Self::DescribeAcls(DescribeAclsRequest::decode(d, version)?),
             ApiKey::CreateAcls => Self::CreateAcls(CreateAclsRequest::decode(d, version)?),
             ApiKey::DeleteAcls => Self::DeleteAcls(DeleteAclsRequest::decode(d, version)?),
-            ApiKey::DescribeConfigs => {
-                Self::DescribeConfigs(DescribeConfigsRequest::decode(d, version)?)
-            }
+            ApiKey::DescribeConfigs => Self::DescribeConfigs(DescribeConfigsRequest::decode(d, version)?),
             ApiKey::AlterConfigs => Self::AlterConfigs(AlterConfigsRequest::decode(d, version)?),
-            ApiKey::AlterReplicaLogDirs => {
-                Self::AlterReplicaLogDirs(AlterReplicaLogDirsRequest::decode(d, version)?)
-            }
-            ApiKey::DescribeLogDirs => {
-                Self::DescribeLogDirs(DescribeLogDirsRequest::decode(d, version)?)
-            }
-            ApiKey::SaslAuthenticate => {
-                Self::SaslAuthenticate(SaslAuthenticateRequest::decode(d, version)?)
-            }
-            ApiKey::CreatePartitions => {
-                Self::CreatePartitions(CreatePartitionsRequest::decode(d, version)?)
-            }
+            ApiKey::AlterReplicaLogDirs => Self::AlterReplicaLogDirs(AlterReplicaLogDirsRequest::decode(d, version)?),
+            ApiKey::DescribeLogDirs => Self::DescribeLogDirs(DescribeLogDirsRequest::decode(d, version)?),
+            ApiKey::SaslAuthenticate => Self::SaslAuthenticate(SaslAuthenticateRequest::decode(d, version)?),
+            ApiKey::CreatePartitions => Self::CreatePartitions(CreatePartitionsRequest::decode(d, version)?),
             ApiKey::CreateDelegationToken => {
                 Self::CreateDelegationToken(CreateDelegationTokenRequest::decode(d, version)?)
             }
@@ -334,100 +307,74 @@ impl Request {
             ApiKey::IncrementalAlterConfigs => {
                 Self::IncrementalAlterConfigs(IncrementalAlterConfigsRequest::decode(d, version)?)
             }
-            ApiKey::AlterPartitionReassignments => Self::AlterPartitionReassignments(
-                AlterPartitionReassignmentsRequest::decode(d, version)?,
-            ),
-            ApiKey::ListPartitionReassignments => Self::ListPartitionReassignments(
-                ListPartitionReassignmentsRequest::decode(d, version)?,
-            ),
+            ApiKey::AlterPartitionReassignments => {
+                Self::AlterPartitionReassignments(AlterPartitionReassignmentsRequest::decode(d, version)?)
+            }
+            ApiKey::ListPartitionReassignments => {
+                Self::ListPartitionReassignments(ListPartitionReassignmentsRequest::decode(d, version)?)
+            }
             ApiKey::OffsetDelete => Self::OffsetDelete(OffsetDeleteRequest::decode(d, version)?),
             ApiKey::DescribeClientQuotas => {
                 Self::DescribeClientQuotas(DescribeClientQuotasRequest::decode(d, version)?)
             }
-            ApiKey::AlterClientQuotas => {
-                Self::AlterClientQuotas(AlterClientQuotasRequest::decode(d, version)?)
+            ApiKey::AlterClientQuotas => Self::AlterClientQuotas(AlterClientQuotasRequest::decode(d, version)?),
+            ApiKey::DescribeUserScramCredentials => {
+                Self::DescribeUserScramCredentials(DescribeUserScramCredentialsRequest::decode(d, version)?)
             }
-            ApiKey::DescribeUserScramCredentials => Self::DescribeUserScramCredentials(
-                DescribeUserScramCredentialsRequest::decode(d, version)?,
-            ),
-            ApiKey::AlterUserScramCredentials => Self::AlterUserScramCredentials(
-                AlterUserScramCredentialsRequest::decode(d, version)?,
-            ),
-            ApiKey::DescribeQuorum => {
-                Self::DescribeQuorum(DescribeQuorumRequest::decode(d, version)?)
+            ApiKey::AlterUserScramCredentials => {
+                Self::AlterUserScramCredentials(AlterUserScramCredentialsRequest::decode(d, version)?)
             }
-            ApiKey::UpdateFeatures => {
-                Self::UpdateFeatures(UpdateFeaturesRequest::decode(d, version)?)
-            }
-            ApiKey::DescribeCluster => {
-                Self::DescribeCluster(DescribeClusterRequest::decode(d, version)?)
-            }
-            ApiKey::DescribeProducers => {
-                Self::DescribeProducers(DescribeProducersRequest::decode(d, version)?)
-            }
-            ApiKey::UnregisterBroker => {
-                Self::UnregisterBroker(UnregisterBrokerRequest::decode(d, version)?)
-            }
+            ApiKey::DescribeQuorum => Self::DescribeQuorum(DescribeQuorumRequest::decode(d, version)?),
+            ApiKey::UpdateFeatures => Self::UpdateFeatures(UpdateFeaturesRequest::decode(d, version)?),
+            ApiKey::DescribeCluster => Self::DescribeCluster(DescribeClusterRequest::decode(d, version)?),
+            ApiKey::DescribeProducers => Self::DescribeProducers(DescribeProducersRequest::decode(d, version)?),
+            ApiKey::UnregisterBroker => Self::UnregisterBroker(UnregisterBrokerRequest::decode(d, version)?),
             ApiKey::DescribeTransactions => {
                 Self::DescribeTransactions(DescribeTransactionsRequest::decode(d, version)?)
             }
-            ApiKey::ListTransactions => {
-                Self::ListTransactions(ListTransactionsRequest::decode(d, version)?)
-            }
+            ApiKey::ListTransactions => Self::ListTransactions(ListTransactionsRequest::decode(d, version)?),
             ApiKey::ConsumerGroupHeartbeat => {
                 Self::ConsumerGroupHeartbeat(ConsumerGroupHeartbeatRequest::decode(d, version)?)
             }
             ApiKey::ConsumerGroupDescribe => {
                 Self::ConsumerGroupDescribe(ConsumerGroupDescribeRequest::decode(d, version)?)
             }
-            ApiKey::GetTelemetrySubscriptions => Self::GetTelemetrySubscriptions(
-                GetTelemetrySubscriptionsRequest::decode(d, version)?,
-            ),
-            ApiKey::PushTelemetry => Self::PushTelemetry(PushTelemetryRequest::decode(d, version)?),
-            ApiKey::ListConfigResources => {
-                Self::ListConfigResources(ListConfigResourcesRequest::decode(d, version)?)
+            ApiKey::GetTelemetrySubscriptions => {
+                Self::GetTelemetrySubscriptions(GetTelemetrySubscriptionsRequest::decode(d, version)?)
             }
+            ApiKey::PushTelemetry => Self::PushTelemetry(PushTelemetryRequest::decode(d, version)?),
+            ApiKey::ListConfigResources => Self::ListConfigResources(ListConfigResourcesRequest::decode(d, version)?),
             ApiKey::DescribeTopicPartitions => {
                 Self::DescribeTopicPartitions(DescribeTopicPartitionsRequest::decode(d, version)?)
             }
-            ApiKey::ShareGroupHeartbeat => {
-                Self::ShareGroupHeartbeat(ShareGroupHeartbeatRequest::decode(d, version)?)
-            }
-            ApiKey::ShareGroupDescribe => {
-                Self::ShareGroupDescribe(ShareGroupDescribeRequest::decode(d, version)?)
-            }
+            ApiKey::ShareGroupHeartbeat => Self::ShareGroupHeartbeat(ShareGroupHeartbeatRequest::decode(d, version)?),
+            ApiKey::ShareGroupDescribe => Self::ShareGroupDescribe(ShareGroupDescribeRequest::decode(d, version)?),
             ApiKey::ShareFetch => Self::ShareFetch(ShareFetchRequest::decode(d, version)?),
-            ApiKey::ShareAcknowledge => {
-                Self::ShareAcknowledge(ShareAcknowledgeRequest::decode(d, version)?)
-            }
+            ApiKey::ShareAcknowledge => Self::ShareAcknowledge(ShareAcknowledgeRequest::decode(d, version)?),
             ApiKey::AddRaftVoter => Self::AddRaftVoter(AddRaftVoterRequest::decode(d, version)?),
-            ApiKey::RemoveRaftVoter => {
-                Self::RemoveRaftVoter(RemoveRaftVoterRequest::decode(d, version)?)
+            ApiKey::RemoveRaftVoter => Self::RemoveRaftVoter(RemoveRaftVoterRequest::decode(d, version)?),
+            ApiKey::InitializeShareGroupState => {
+                Self::InitializeShareGroupState(InitializeShareGroupStateRequest::decode(d, version)?)
             }
-            ApiKey::InitializeShareGroupState => Self::InitializeShareGroupState(
-                InitializeShareGroupStateRequest::decode(d, version)?,
-            ),
-            ApiKey::ReadShareGroupState => {
-                Self::ReadShareGroupState(ReadShareGroupStateRequest::decode(d, version)?)
-            }
+            ApiKey::ReadShareGroupState => Self::ReadShareGroupState(ReadShareGroupStateRequest::decode(d, version)?),
             ApiKey::WriteShareGroupState => {
                 Self::WriteShareGroupState(WriteShareGroupStateRequest::decode(d, version)?)
             }
             ApiKey::DeleteShareGroupState => {
                 Self::DeleteShareGroupState(DeleteShareGroupStateRequest::decode(d, version)?)
             }
-            ApiKey::ReadShareGroupStateSummary => Self::ReadShareGroupStateSummary(
-                ReadShareGroupStateSummaryRequest::decode(d, version)?,
-            ),
+            ApiKey::ReadShareGroupStateSummary => {
+                Self::ReadShareGroupStateSummary(ReadShareGroupStateSummaryRequest::decode(d, version)?)
+            }
             ApiKey::StreamsGroupHeartbeat => {
                 Self::StreamsGroupHeartbeat(StreamsGroupHeartbeatRequest::decode(d, version)?)
             }
             ApiKey::StreamsGroupDescribe => {
                 Self::StreamsGroupDescribe(StreamsGroupDescribeRequest::decode(d, version)?)
             }
-            ApiKey::DescribeShareGroupOffsets => Self::DescribeShareGroupOffsets(
-                DescribeShareGroupOffsetsRequest::decode(d, version)?,
-            ),
+            ApiKey::DescribeShareGroupOffsets => {
+                Self::DescribeShareGroupOffsets(DescribeShareGroupOffsetsRequest::decode(d, version)?)
+            }
             ApiKey::AlterShareGroupOffsets => {
                 Self::AlterShareGroupOffsets(AlterShareGroupOffsetsRequest::decode(d, version)?)
             }
@@ -520,5 +467,3 @@ impl Request {
         }
     }
 }
-
-// Long because a generator writes it: one file for each API.

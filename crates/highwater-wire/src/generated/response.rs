@@ -85,10 +85,7 @@ use super::write_txn_markers::WriteTxnMarkersResponse;
 /// The response of any API.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "lives on the stack of one request"
-)]
+#[allow(clippy::large_enum_variant, reason = "lives on the stack of one request")]
 pub enum Response {
     Produce(ProduceResponse),
     Fetch(FetchResponse),
@@ -263,64 +260,36 @@ impl Response {
             ApiKey::Metadata => Self::Metadata(MetadataResponse::decode(d, version)?),
             ApiKey::OffsetCommit => Self::OffsetCommit(OffsetCommitResponse::decode(d, version)?),
             ApiKey::OffsetFetch => Self::OffsetFetch(OffsetFetchResponse::decode(d, version)?),
-            ApiKey::FindCoordinator => {
-                Self::FindCoordinator(FindCoordinatorResponse::decode(d, version)?)
-            }
+            ApiKey::FindCoordinator => Self::FindCoordinator(FindCoordinatorResponse::decode(d, version)?),
             ApiKey::JoinGroup => Self::JoinGroup(JoinGroupResponse::decode(d, version)?),
             ApiKey::Heartbeat => Self::Heartbeat(HeartbeatResponse::decode(d, version)?),
             ApiKey::LeaveGroup => Self::LeaveGroup(LeaveGroupResponse::decode(d, version)?),
             ApiKey::SyncGroup => Self::SyncGroup(SyncGroupResponse::decode(d, version)?),
-            ApiKey::DescribeGroups => {
-                Self::DescribeGroups(DescribeGroupsResponse::decode(d, version)?)
-            }
+            ApiKey::DescribeGroups => Self::DescribeGroups(DescribeGroupsResponse::decode(d, version)?),
             ApiKey::ListGroups => Self::ListGroups(ListGroupsResponse::decode(d, version)?),
-            ApiKey::SaslHandshake => {
-                Self::SaslHandshake(SaslHandshakeResponse::decode(d, version)?)
-            }
+            ApiKey::SaslHandshake => Self::SaslHandshake(SaslHandshakeResponse::decode(d, version)?),
             ApiKey::ApiVersions => Self::ApiVersions(ApiVersionsResponse::decode(d, version)?),
             ApiKey::CreateTopics => Self::CreateTopics(CreateTopicsResponse::decode(d, version)?),
             ApiKey::DeleteTopics => Self::DeleteTopics(DeleteTopicsResponse::decode(d, version)?),
-            ApiKey::DeleteRecords => {
-                Self::DeleteRecords(DeleteRecordsResponse::decode(d, version)?)
-            }
-            ApiKey::InitProducerId => {
-                Self::InitProducerId(InitProducerIdResponse::decode(d, version)?)
-            }
+            ApiKey::DeleteRecords => Self::DeleteRecords(DeleteRecordsResponse::decode(d, version)?),
+            ApiKey::InitProducerId => Self::InitProducerId(InitProducerIdResponse::decode(d, version)?),
             ApiKey::OffsetForLeaderEpoch => {
                 Self::OffsetForLeaderEpoch(OffsetForLeaderEpochResponse::decode(d, version)?)
             }
-            ApiKey::AddPartitionsToTxn => {
-                Self::AddPartitionsToTxn(AddPartitionsToTxnResponse::decode(d, version)?)
-            }
-            ApiKey::AddOffsetsToTxn => {
-                Self::AddOffsetsToTxn(AddOffsetsToTxnResponse::decode(d, version)?)
-            }
+            ApiKey::AddPartitionsToTxn => Self::AddPartitionsToTxn(AddPartitionsToTxnResponse::decode(d, version)?),
+            ApiKey::AddOffsetsToTxn => Self::AddOffsetsToTxn(AddOffsetsToTxnResponse::decode(d, version)?),
             ApiKey::EndTxn => Self::EndTxn(EndTxnResponse::decode(d, version)?),
-            ApiKey::WriteTxnMarkers => {
-                Self::WriteTxnMarkers(WriteTxnMarkersResponse::decode(d, version)?)
-            }
-            ApiKey::TxnOffsetCommit => {
-                Self::TxnOffsetCommit(TxnOffsetCommitResponse::decode(d, version)?)
-            }
+            ApiKey::WriteTxnMarkers => Self::WriteTxnMarkers(WriteTxnMarkersResponse::decode(d, version)?),
+            ApiKey::TxnOffsetCommit => Self::TxnOffsetCommit(TxnOffsetCommitResponse::decode(d, version)?),
             ApiKey::DescribeAcls => Self::DescribeAcls(DescribeAclsResponse::decode(d, version)?),
             ApiKey::CreateAcls => Self::CreateAcls(CreateAclsResponse::decode(d, version)?),
             ApiKey::DeleteAcls => Self::DeleteAcls(DeleteAclsResponse::decode(d, version)?),
-            ApiKey::DescribeConfigs => {
-                Self::DescribeConfigs(DescribeConfigsResponse::decode(d, version)?)
-            }
+            ApiKey::DescribeConfigs => Self::DescribeConfigs(DescribeConfigsResponse::decode(d, version)?),
             ApiKey::AlterConfigs => Self::AlterConfigs(AlterConfigsResponse::decode(d, version)?),
-            ApiKey::AlterReplicaLogDirs => {
-                Self::AlterReplicaLogDirs(AlterReplicaLogDirsResponse::decode(d, version)?)
-            }
-            ApiKey::DescribeLogDirs => {
-                Self::DescribeLogDirs(DescribeLogDirsResponse::decode(d, version)?)
-            }
-            ApiKey::SaslAuthenticate => {
-                Self::SaslAuthenticate(SaslAuthenticateResponse::decode(d, version)?)
-            }
-            ApiKey::CreatePartitions => {
-                Self::CreatePartitions(CreatePartitionsResponse::decode(d, version)?)
-            }
+            ApiKey::AlterReplicaLogDirs => Self::AlterReplicaLogDirs(AlterReplicaLogDirsResponse::decode(d, version)?),
+            ApiKey::DescribeLogDirs => Self::DescribeLogDirs(DescribeLogDirsResponse::decode(d, version)?),
+            ApiKey::SaslAuthenticate => Self::SaslAuthenticate(SaslAuthenticateResponse::decode(d, version)?),
+            ApiKey::CreatePartitions => Self::CreatePartitions(CreatePartitionsResponse::decode(d, version)?),
             ApiKey::CreateDelegationToken => {
                 Self::CreateDelegationToken(CreateDelegationTokenResponse::decode(d, version)?)
             }
@@ -338,102 +307,74 @@ impl Response {
             ApiKey::IncrementalAlterConfigs => {
                 Self::IncrementalAlterConfigs(IncrementalAlterConfigsResponse::decode(d, version)?)
             }
-            ApiKey::AlterPartitionReassignments => Self::AlterPartitionReassignments(
-                AlterPartitionReassignmentsResponse::decode(d, version)?,
-            ),
-            ApiKey::ListPartitionReassignments => Self::ListPartitionReassignments(
-                ListPartitionReassignmentsResponse::decode(d, version)?,
-            ),
+            ApiKey::AlterPartitionReassignments => {
+                Self::AlterPartitionReassignments(AlterPartitionReassignmentsResponse::decode(d, version)?)
+            }
+            ApiKey::ListPartitionReassignments => {
+                Self::ListPartitionReassignments(ListPartitionReassignmentsResponse::decode(d, version)?)
+            }
             ApiKey::OffsetDelete => Self::OffsetDelete(OffsetDeleteResponse::decode(d, version)?),
             ApiKey::DescribeClientQuotas => {
                 Self::DescribeClientQuotas(DescribeClientQuotasResponse::decode(d, version)?)
             }
-            ApiKey::AlterClientQuotas => {
-                Self::AlterClientQuotas(AlterClientQuotasResponse::decode(d, version)?)
+            ApiKey::AlterClientQuotas => Self::AlterClientQuotas(AlterClientQuotasResponse::decode(d, version)?),
+            ApiKey::DescribeUserScramCredentials => {
+                Self::DescribeUserScramCredentials(DescribeUserScramCredentialsResponse::decode(d, version)?)
             }
-            ApiKey::DescribeUserScramCredentials => Self::DescribeUserScramCredentials(
-                DescribeUserScramCredentialsResponse::decode(d, version)?,
-            ),
-            ApiKey::AlterUserScramCredentials => Self::AlterUserScramCredentials(
-                AlterUserScramCredentialsResponse::decode(d, version)?,
-            ),
-            ApiKey::DescribeQuorum => {
-                Self::DescribeQuorum(DescribeQuorumResponse::decode(d, version)?)
+            ApiKey::AlterUserScramCredentials => {
+                Self::AlterUserScramCredentials(AlterUserScramCredentialsResponse::decode(d, version)?)
             }
-            ApiKey::UpdateFeatures => {
-                Self::UpdateFeatures(UpdateFeaturesResponse::decode(d, version)?)
-            }
-            ApiKey::DescribeCluster => {
-                Self::DescribeCluster(DescribeClusterResponse::decode(d, version)?)
-            }
-            ApiKey::DescribeProducers => {
-                Self::DescribeProducers(DescribeProducersResponse::decode(d, version)?)
-            }
-            ApiKey::UnregisterBroker => {
-                Self::UnregisterBroker(UnregisterBrokerResponse::decode(d, version)?)
-            }
+            ApiKey::DescribeQuorum => Self::DescribeQuorum(DescribeQuorumResponse::decode(d, version)?),
+            ApiKey::UpdateFeatures => Self::UpdateFeatures(UpdateFeaturesResponse::decode(d, version)?),
+            ApiKey::DescribeCluster => Self::DescribeCluster(DescribeClusterResponse::decode(d, version)?),
+            ApiKey::DescribeProducers => Self::DescribeProducers(DescribeProducersResponse::decode(d, version)?),
+            ApiKey::UnregisterBroker => Self::UnregisterBroker(UnregisterBrokerResponse::decode(d, version)?),
             ApiKey::DescribeTransactions => {
                 Self::DescribeTransactions(DescribeTransactionsResponse::decode(d, version)?)
             }
-            ApiKey::ListTransactions => {
-                Self::ListTransactions(ListTransactionsResponse::decode(d, version)?)
-            }
+            ApiKey::ListTransactions => Self::ListTransactions(ListTransactionsResponse::decode(d, version)?),
             ApiKey::ConsumerGroupHeartbeat => {
                 Self::ConsumerGroupHeartbeat(ConsumerGroupHeartbeatResponse::decode(d, version)?)
             }
             ApiKey::ConsumerGroupDescribe => {
                 Self::ConsumerGroupDescribe(ConsumerGroupDescribeResponse::decode(d, version)?)
             }
-            ApiKey::GetTelemetrySubscriptions => Self::GetTelemetrySubscriptions(
-                GetTelemetrySubscriptionsResponse::decode(d, version)?,
-            ),
-            ApiKey::PushTelemetry => {
-                Self::PushTelemetry(PushTelemetryResponse::decode(d, version)?)
+            ApiKey::GetTelemetrySubscriptions => {
+                Self::GetTelemetrySubscriptions(GetTelemetrySubscriptionsResponse::decode(d, version)?)
             }
-            ApiKey::ListConfigResources => {
-                Self::ListConfigResources(ListConfigResourcesResponse::decode(d, version)?)
-            }
+            ApiKey::PushTelemetry => Self::PushTelemetry(PushTelemetryResponse::decode(d, version)?),
+            ApiKey::ListConfigResources => Self::ListConfigResources(ListConfigResourcesResponse::decode(d, version)?),
             ApiKey::DescribeTopicPartitions => {
                 Self::DescribeTopicPartitions(DescribeTopicPartitionsResponse::decode(d, version)?)
             }
-            ApiKey::ShareGroupHeartbeat => {
-                Self::ShareGroupHeartbeat(ShareGroupHeartbeatResponse::decode(d, version)?)
-            }
-            ApiKey::ShareGroupDescribe => {
-                Self::ShareGroupDescribe(ShareGroupDescribeResponse::decode(d, version)?)
-            }
+            ApiKey::ShareGroupHeartbeat => Self::ShareGroupHeartbeat(ShareGroupHeartbeatResponse::decode(d, version)?),
+            ApiKey::ShareGroupDescribe => Self::ShareGroupDescribe(ShareGroupDescribeResponse::decode(d, version)?),
             ApiKey::ShareFetch => Self::ShareFetch(ShareFetchResponse::decode(d, version)?),
-            ApiKey::ShareAcknowledge => {
-                Self::ShareAcknowledge(ShareAcknowledgeResponse::decode(d, version)?)
-            }
+            ApiKey::ShareAcknowledge => Self::ShareAcknowledge(ShareAcknowledgeResponse::decode(d, version)?),
             ApiKey::AddRaftVoter => Self::AddRaftVoter(AddRaftVoterResponse::decode(d, version)?),
-            ApiKey::RemoveRaftVoter => {
-                Self::RemoveRaftVoter(RemoveRaftVoterResponse::decode(d, version)?)
+            ApiKey::RemoveRaftVoter => Self::RemoveRaftVoter(RemoveRaftVoterResponse::decode(d, version)?),
+            ApiKey::InitializeShareGroupState => {
+                Self::InitializeShareGroupState(InitializeShareGroupStateResponse::decode(d, version)?)
             }
-            ApiKey::InitializeShareGroupState => Self::InitializeShareGroupState(
-                InitializeShareGroupStateResponse::decode(d, version)?,
-            ),
-            ApiKey::ReadShareGroupState => {
-                Self::ReadShareGroupState(ReadShareGroupStateResponse::decode(d, version)?)
-            }
+            ApiKey::ReadShareGroupState => Self::ReadShareGroupState(ReadShareGroupStateResponse::decode(d, version)?),
             ApiKey::WriteShareGroupState => {
                 Self::WriteShareGroupState(WriteShareGroupStateResponse::decode(d, version)?)
             }
             ApiKey::DeleteShareGroupState => {
                 Self::DeleteShareGroupState(DeleteShareGroupStateResponse::decode(d, version)?)
             }
-            ApiKey::ReadShareGroupStateSummary => Self::ReadShareGroupStateSummary(
-                ReadShareGroupStateSummaryResponse::decode(d, version)?,
-            ),
+            ApiKey::ReadShareGroupStateSummary => {
+                Self::ReadShareGroupStateSummary(ReadShareGroupStateSummaryResponse::decode(d, version)?)
+            }
             ApiKey::StreamsGroupHeartbeat => {
                 Self::StreamsGroupHeartbeat(StreamsGroupHeartbeatResponse::decode(d, version)?)
             }
             ApiKey::StreamsGroupDescribe => {
                 Self::StreamsGroupDescribe(StreamsGroupDescribeResponse::decode(d, version)?)
             }
-            ApiKey::DescribeShareGroupOffsets => Self::DescribeShareGroupOffsets(
-                DescribeShareGroupOffsetsResponse::decode(d, version)?,
-            ),
+            ApiKey::DescribeShareGroupOffsets => {
+                Self::DescribeShareGroupOffsets(DescribeShareGroupOffsetsResponse::decode(d, version)?)
+            }
             ApiKey::AlterShareGroupOffsets => {
                 Self::AlterShareGroupOffsets(AlterShareGroupOffsetsResponse::decode(d, version)?)
             }
@@ -526,5 +467,3 @@ impl Response {
         }
     }
 }
-
-// Long because a generator writes it: one file for each API.

@@ -22,21 +22,12 @@ impl SaslAuthenticateRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "SaslAuthenticateRequest",
-            (0, 2),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("SaslAuthenticateRequest", (0, 2), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 2;
-        Ok(Self {
-            auth_bytes: d.bytes(flex)?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { auth_bytes: d.bytes(flex)?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
@@ -79,13 +70,7 @@ impl SaslAuthenticateResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "SaslAuthenticateResponse",
-            (0, 2),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("SaslAuthenticateResponse", (0, 2), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {

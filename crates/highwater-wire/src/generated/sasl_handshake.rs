@@ -22,9 +22,7 @@ impl SaslHandshakeRequest {
     }
 
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            mechanism: d.string(false)?,
-        })
+        Ok(Self { mechanism: d.string(false)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -52,10 +50,7 @@ impl SaslHandshakeResponse {
     }
 
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            error_code: d.i16()?,
-            mechanisms: d.array(false, 2, |d| d.string(false))?,
-        })
+        Ok(Self { error_code: d.i16()?, mechanisms: d.array(false, 2, |d| d.string(false))? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {

@@ -39,13 +39,7 @@ impl ShareAcknowledgeRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ShareAcknowledgeRequest",
-            (1, 2),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ShareAcknowledgeRequest", (1, 2), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -66,11 +60,7 @@ impl ShareAcknowledgeRequest {
         if version >= 2 {
             e.bool(self.is_renew_ack);
         } else {
-            must_be_default(
-                "ShareAcknowledgeRequest.is_renew_ack",
-                version,
-                !self.is_renew_ack,
-            )?;
+            must_be_default("ShareAcknowledgeRequest.is_renew_ack", version, !self.is_renew_ack)?;
         }
         e.array(true, &self.topics, |e, one| one.write(e, version))?;
         e.unknown_tags(true, &self.unknown_tags)
@@ -115,17 +105,14 @@ impl AcknowledgePartition {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         Ok(Self {
             partition_index: d.i32()?,
-            acknowledgement_batches: d
-                .array(true, 18, |d| AcknowledgementBatch::read(d, version))?,
+            acknowledgement_batches: d.array(true, 18, |d| AcknowledgementBatch::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         e.i32(self.partition_index);
-        e.array(true, &self.acknowledgement_batches, |e, one| {
-            one.write(e, version)
-        })?;
+        e.array(true, &self.acknowledgement_batches, |e, one| one.write(e, version))?;
         e.unknown_tags(true, &self.unknown_tags)
     }
 }
@@ -183,13 +170,7 @@ impl ShareAcknowledgeResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ShareAcknowledgeResponse",
-            (1, 2),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ShareAcknowledgeResponse", (1, 2), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -198,9 +179,7 @@ impl ShareAcknowledgeResponse {
             error_code: d.i16()?,
             error_message: d.nullable_string(true)?,
             acquisition_lock_timeout_ms: if version >= 2 { d.i32()? } else { 0 },
-            responses: d.array(true, 18, |d| {
-                ShareAcknowledgeTopicResponse::read(d, version)
-            })?,
+            responses: d.array(true, 18, |d| ShareAcknowledgeTopicResponse::read(d, version))?,
             node_endpoints: d.array(true, 11, |d| NodeEndpoint::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
@@ -286,11 +265,7 @@ pub struct LeaderIdAndEpoch {
 
 impl LeaderIdAndEpoch {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            leader_id: d.i32()?,
-            leader_epoch: d.i32()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { leader_id: d.i32()?, leader_epoch: d.i32()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {

@@ -21,13 +21,7 @@ impl ShareGroupDescribeRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ShareGroupDescribeRequest",
-            (1, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ShareGroupDescribeRequest", (1, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
@@ -62,13 +56,7 @@ impl ShareGroupDescribeResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ShareGroupDescribeResponse",
-            (1, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ShareGroupDescribeResponse", (1, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -184,9 +172,7 @@ impl Member {
         e.i32(self.member_epoch);
         e.string(true, &self.client_id)?;
         e.string(true, &self.client_host)?;
-        e.array(true, &self.subscribed_topic_names, |e, one| {
-            e.string(true, one)
-        })?;
+        e.array(true, &self.subscribed_topic_names, |e, one| e.string(true, one))?;
         self.assignment.write(e, version)?;
         e.unknown_tags(true, &self.unknown_tags)
     }

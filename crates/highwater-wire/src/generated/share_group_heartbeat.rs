@@ -24,13 +24,7 @@ impl ShareGroupHeartbeatRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ShareGroupHeartbeatRequest",
-            (1, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ShareGroupHeartbeatRequest", (1, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
@@ -49,9 +43,7 @@ impl ShareGroupHeartbeatRequest {
         e.string(true, &self.member_id)?;
         e.i32(self.member_epoch);
         e.nullable_string(true, self.rack_id.as_ref())?;
-        e.nullable_array(true, self.subscribed_topic_names.as_deref(), |e, one| {
-            e.string(true, one)
-        })?;
+        e.nullable_array(true, self.subscribed_topic_names.as_deref(), |e, one| e.string(true, one))?;
         e.unknown_tags(true, &self.unknown_tags)
     }
 }
@@ -78,13 +70,7 @@ impl ShareGroupHeartbeatResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "ShareGroupHeartbeatResponse",
-            (1, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("ShareGroupHeartbeatResponse", (1, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {

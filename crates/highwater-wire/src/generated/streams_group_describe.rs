@@ -21,13 +21,7 @@ impl StreamsGroupDescribeRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "StreamsGroupDescribeRequest",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("StreamsGroupDescribeRequest", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
@@ -62,13 +56,7 @@ impl StreamsGroupDescribeResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "StreamsGroupDescribeResponse",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("StreamsGroupDescribeResponse", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -170,9 +158,7 @@ impl Topology {
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         e.i32(self.epoch);
-        e.nullable_array(true, self.subtopologies.as_deref(), |e, one| {
-            one.write(e, version)
-        })?;
+        e.nullable_array(true, self.subtopologies.as_deref(), |e, one| one.write(e, version))?;
         e.unknown_tags(true, &self.unknown_tags)
     }
 }
@@ -204,15 +190,9 @@ impl Subtopology {
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.subtopology_id)?;
         e.array(true, &self.source_topics, |e, one| e.string(true, one))?;
-        e.array(true, &self.repartition_sink_topics, |e, one| {
-            e.string(true, one)
-        })?;
-        e.array(true, &self.state_changelog_topics, |e, one| {
-            one.write(e, version)
-        })?;
-        e.array(true, &self.repartition_source_topics, |e, one| {
-            one.write(e, version)
-        })?;
+        e.array(true, &self.repartition_sink_topics, |e, one| e.string(true, one))?;
+        e.array(true, &self.state_changelog_topics, |e, one| one.write(e, version))?;
+        e.array(true, &self.repartition_source_topics, |e, one| one.write(e, version))?;
         e.unknown_tags(true, &self.unknown_tags)
     }
 }
@@ -292,11 +272,7 @@ pub struct Endpoint {
 
 impl Endpoint {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            host: d.string(true)?,
-            port: d.u16()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { host: d.string(true)?, port: d.u16()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -401,11 +377,7 @@ pub struct KeyValue {
 
 impl KeyValue {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            key: d.string(true)?,
-            value: d.string(true)?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { key: d.string(true)?, value: d.string(true)?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {

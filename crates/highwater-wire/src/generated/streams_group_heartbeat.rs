@@ -62,13 +62,7 @@ impl StreamsGroupHeartbeatRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "StreamsGroupHeartbeatRequest",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("StreamsGroupHeartbeatRequest", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -103,26 +97,14 @@ impl StreamsGroupHeartbeatRequest {
         e.nullable_string(true, self.rack_id.as_ref())?;
         e.i32(self.rebalance_timeout_ms);
         e.nullable_struct(self.topology.as_ref(), |e, one| one.write(e, version))?;
-        e.nullable_array(true, self.active_tasks.as_deref(), |e, one| {
-            one.write(e, version)
-        })?;
-        e.nullable_array(true, self.standby_tasks.as_deref(), |e, one| {
-            one.write(e, version)
-        })?;
-        e.nullable_array(true, self.warmup_tasks.as_deref(), |e, one| {
-            one.write(e, version)
-        })?;
+        e.nullable_array(true, self.active_tasks.as_deref(), |e, one| one.write(e, version))?;
+        e.nullable_array(true, self.standby_tasks.as_deref(), |e, one| one.write(e, version))?;
+        e.nullable_array(true, self.warmup_tasks.as_deref(), |e, one| one.write(e, version))?;
         e.nullable_string(true, self.process_id.as_ref())?;
         e.nullable_struct(self.user_endpoint.as_ref(), |e, one| one.write(e, version))?;
-        e.nullable_array(true, self.client_tags.as_deref(), |e, one| {
-            one.write(e, version)
-        })?;
-        e.nullable_array(true, self.task_offsets.as_deref(), |e, one| {
-            one.write(e, version)
-        })?;
-        e.nullable_array(true, self.task_end_offsets.as_deref(), |e, one| {
-            one.write(e, version)
-        })?;
+        e.nullable_array(true, self.client_tags.as_deref(), |e, one| one.write(e, version))?;
+        e.nullable_array(true, self.task_offsets.as_deref(), |e, one| one.write(e, version))?;
+        e.nullable_array(true, self.task_end_offsets.as_deref(), |e, one| one.write(e, version))?;
         e.bool(self.shutdown_application);
         e.unknown_tags(true, &self.unknown_tags)
     }
@@ -185,18 +167,10 @@ impl Subtopology {
         e.string(true, &self.subtopology_id)?;
         e.array(true, &self.source_topics, |e, one| e.string(true, one))?;
         e.array(true, &self.source_topic_regex, |e, one| e.string(true, one))?;
-        e.array(true, &self.state_changelog_topics, |e, one| {
-            one.write(e, version)
-        })?;
-        e.array(true, &self.repartition_sink_topics, |e, one| {
-            e.string(true, one)
-        })?;
-        e.array(true, &self.repartition_source_topics, |e, one| {
-            one.write(e, version)
-        })?;
-        e.array(true, &self.copartition_groups, |e, one| {
-            one.write(e, version)
-        })?;
+        e.array(true, &self.state_changelog_topics, |e, one| one.write(e, version))?;
+        e.array(true, &self.repartition_sink_topics, |e, one| e.string(true, one))?;
+        e.array(true, &self.repartition_source_topics, |e, one| one.write(e, version))?;
+        e.array(true, &self.copartition_groups, |e, one| one.write(e, version))?;
         e.unknown_tags(true, &self.unknown_tags)
     }
 }
@@ -249,11 +223,7 @@ pub struct KeyValue {
 
 impl KeyValue {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            key: d.string(true)?,
-            value: d.string(true)?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { key: d.string(true)?, value: d.string(true)?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -305,11 +275,7 @@ pub struct RequestEndpoint {
 
 impl RequestEndpoint {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            host: d.string(true)?,
-            port: d.u16()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { host: d.string(true)?, port: d.u16()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -427,13 +393,7 @@ impl StreamsGroupHeartbeatResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "StreamsGroupHeartbeatResponse",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("StreamsGroupHeartbeatResponse", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -451,8 +411,7 @@ impl StreamsGroupHeartbeatResponse {
             standby_tasks: d.nullable_array(true, 3, |d| ResponseTaskIds::read(d, version))?,
             warmup_tasks: d.nullable_array(true, 3, |d| ResponseTaskIds::read(d, version))?,
             endpoint_information_epoch: d.i32()?,
-            partitions_by_user_endpoint: d
-                .nullable_array(true, 7, |d| EndpointToPartitions::read(d, version))?,
+            partitions_by_user_endpoint: d.nullable_array(true, 7, |d| EndpointToPartitions::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
     }
@@ -467,21 +426,11 @@ impl StreamsGroupHeartbeatResponse {
         e.i32(self.acceptable_recovery_lag);
         e.i32(self.task_offset_interval_ms);
         e.nullable_array(true, self.status.as_deref(), |e, one| one.write(e, version))?;
-        e.nullable_array(true, self.active_tasks.as_deref(), |e, one| {
-            one.write(e, version)
-        })?;
-        e.nullable_array(true, self.standby_tasks.as_deref(), |e, one| {
-            one.write(e, version)
-        })?;
-        e.nullable_array(true, self.warmup_tasks.as_deref(), |e, one| {
-            one.write(e, version)
-        })?;
+        e.nullable_array(true, self.active_tasks.as_deref(), |e, one| one.write(e, version))?;
+        e.nullable_array(true, self.standby_tasks.as_deref(), |e, one| one.write(e, version))?;
+        e.nullable_array(true, self.warmup_tasks.as_deref(), |e, one| one.write(e, version))?;
         e.i32(self.endpoint_information_epoch);
-        e.nullable_array(
-            true,
-            self.partitions_by_user_endpoint.as_deref(),
-            |e, one| one.write(e, version),
-        )?;
+        e.nullable_array(true, self.partitions_by_user_endpoint.as_deref(), |e, one| one.write(e, version))?;
         e.unknown_tags(true, &self.unknown_tags)
     }
 }
@@ -508,12 +457,8 @@ impl EndpointToPartitions {
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         self.user_endpoint.write(e, version)?;
-        e.array(true, &self.active_partitions, |e, one| {
-            one.write(e, version)
-        })?;
-        e.array(true, &self.standby_partitions, |e, one| {
-            one.write(e, version)
-        })?;
+        e.array(true, &self.active_partitions, |e, one| one.write(e, version))?;
+        e.array(true, &self.standby_partitions, |e, one| one.write(e, version))?;
         e.unknown_tags(true, &self.unknown_tags)
     }
 }
@@ -529,11 +474,7 @@ pub struct Status {
 
 impl Status {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            status_code: d.i8()?,
-            status_detail: d.string(true)?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { status_code: d.i8()?, status_detail: d.string(true)?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -610,11 +551,7 @@ pub struct ResponseEndpoint {
 
 impl ResponseEndpoint {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            host: d.string(true)?,
-            port: d.u16()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { host: d.string(true)?, port: d.u16()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {

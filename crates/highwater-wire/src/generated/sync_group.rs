@@ -40,21 +40,9 @@ impl SyncGroupRequest {
             group_id: d.string(flex)?,
             generation_id: d.i32()?,
             member_id: d.string(flex)?,
-            group_instance_id: if version >= 3 {
-                d.nullable_string(flex)?
-            } else {
-                None
-            },
-            protocol_type: if version >= 5 {
-                d.nullable_string(true)?
-            } else {
-                None
-            },
-            protocol_name: if version >= 5 {
-                d.nullable_string(true)?
-            } else {
-                None
-            },
+            group_instance_id: if version >= 3 { d.nullable_string(flex)? } else { None },
+            protocol_type: if version >= 5 { d.nullable_string(true)? } else { None },
+            protocol_name: if version >= 5 { d.nullable_string(true)? } else { None },
             assignments: d.array(flex, 3, |d| SyncGroupRequestAssignment::read(d, version))?,
             unknown_tags: d.unknown_tags(flex)?,
         })
@@ -68,11 +56,7 @@ impl SyncGroupRequest {
         if version >= 3 {
             e.nullable_string(flex, self.group_instance_id.as_ref())?;
         } else {
-            must_be_default(
-                "SyncGroupRequest.group_instance_id",
-                version,
-                self.group_instance_id.is_none(),
-            )?;
+            must_be_default("SyncGroupRequest.group_instance_id", version, self.group_instance_id.is_none())?;
         }
         if version >= 5 {
             e.nullable_string(true, self.protocol_type.as_ref())?;
@@ -97,11 +81,7 @@ pub struct SyncGroupRequestAssignment {
 impl SyncGroupRequestAssignment {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 4;
-        Ok(Self {
-            member_id: d.string(flex)?,
-            assignment: d.bytes(flex)?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { member_id: d.string(flex)?, assignment: d.bytes(flex)?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
@@ -143,16 +123,8 @@ impl SyncGroupResponse {
         Ok(Self {
             throttle_time_ms: if version >= 1 { d.i32()? } else { 0 },
             error_code: d.i16()?,
-            protocol_type: if version >= 5 {
-                d.nullable_string(true)?
-            } else {
-                None
-            },
-            protocol_name: if version >= 5 {
-                d.nullable_string(true)?
-            } else {
-                None
-            },
+            protocol_type: if version >= 5 { d.nullable_string(true)? } else { None },
+            protocol_name: if version >= 5 { d.nullable_string(true)? } else { None },
             assignment: d.bytes(flex)?,
             unknown_tags: d.unknown_tags(flex)?,
         })

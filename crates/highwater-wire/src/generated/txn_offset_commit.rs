@@ -57,16 +57,8 @@ impl TxnOffsetCommitRequest {
             producer_id: d.i64()?,
             producer_epoch: d.i16()?,
             generation_id: if version >= 3 { d.i32()? } else { -1 },
-            member_id: if version >= 3 {
-                d.string(true)?
-            } else {
-                Str::EMPTY
-            },
-            group_instance_id: if version >= 3 {
-                d.nullable_string(true)?
-            } else {
-                None
-            },
+            member_id: if version >= 3 { d.string(true)? } else { Str::EMPTY },
+            group_instance_id: if version >= 3 { d.nullable_string(true)? } else { None },
             topics: d.array(flex, 3, |d| TxnOffsetCommitRequestTopic::read(d, version))?,
             unknown_tags: d.unknown_tags(flex)?,
         })
@@ -81,29 +73,17 @@ impl TxnOffsetCommitRequest {
         if version >= 3 {
             e.i32(self.generation_id);
         } else {
-            must_be_default(
-                "TxnOffsetCommitRequest.generation_id",
-                version,
-                self.generation_id == -1,
-            )?;
+            must_be_default("TxnOffsetCommitRequest.generation_id", version, self.generation_id == -1)?;
         }
         if version >= 3 {
             e.string(true, &self.member_id)?;
         } else {
-            must_be_default(
-                "TxnOffsetCommitRequest.member_id",
-                version,
-                self.member_id.is_empty(),
-            )?;
+            must_be_default("TxnOffsetCommitRequest.member_id", version, self.member_id.is_empty())?;
         }
         if version >= 3 {
             e.nullable_string(true, self.group_instance_id.as_ref())?;
         } else {
-            must_be_default(
-                "TxnOffsetCommitRequest.group_instance_id",
-                version,
-                self.group_instance_id.is_none(),
-            )?;
+            must_be_default("TxnOffsetCommitRequest.group_instance_id", version, self.group_instance_id.is_none())?;
         }
         e.array(flex, &self.topics, |e, one| one.write(e, version))?;
         e.unknown_tags(flex, &self.unknown_tags)
@@ -124,9 +104,7 @@ impl TxnOffsetCommitRequestTopic {
         let flex = version >= 3;
         Ok(Self {
             name: d.string(flex)?,
-            partitions: d.array(flex, 14, |d| {
-                TxnOffsetCommitRequestPartition::read(d, version)
-            })?,
+            partitions: d.array(flex, 14, |d| TxnOffsetCommitRequestPartition::read(d, version))?,
             unknown_tags: d.unknown_tags(flex)?,
         })
     }
@@ -205,13 +183,7 @@ impl TxnOffsetCommitResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "TxnOffsetCommitResponse",
-            (0, 5),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("TxnOffsetCommitResponse", (0, 5), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -245,9 +217,7 @@ impl TxnOffsetCommitResponseTopic {
         let flex = version >= 3;
         Ok(Self {
             name: d.string(flex)?,
-            partitions: d.array(flex, 6, |d| {
-                TxnOffsetCommitResponsePartition::read(d, version)
-            })?,
+            partitions: d.array(flex, 6, |d| TxnOffsetCommitResponsePartition::read(d, version))?,
             unknown_tags: d.unknown_tags(flex)?,
         })
     }
@@ -272,11 +242,7 @@ pub struct TxnOffsetCommitResponsePartition {
 impl TxnOffsetCommitResponsePartition {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let flex = version >= 3;
-        Ok(Self {
-            partition_index: d.i32()?,
-            error_code: d.i16()?,
-            unknown_tags: d.unknown_tags(flex)?,
-        })
+        Ok(Self { partition_index: d.i32()?, error_code: d.i16()?, unknown_tags: d.unknown_tags(flex)? })
     }
 
     fn write(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {

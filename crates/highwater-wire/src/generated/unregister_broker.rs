@@ -20,20 +20,11 @@ impl UnregisterBrokerRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "UnregisterBrokerRequest",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("UnregisterBrokerRequest", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            broker_id: d.i32()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { broker_id: d.i32()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
@@ -72,13 +63,7 @@ impl UnregisterBrokerResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "UnregisterBrokerResponse",
-            (0, 0),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("UnregisterBrokerResponse", (0, 0), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {

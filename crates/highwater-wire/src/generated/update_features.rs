@@ -53,11 +53,7 @@ impl UpdateFeaturesRequest {
         if version >= 1 {
             e.bool(self.validate_only);
         } else {
-            must_be_default(
-                "UpdateFeaturesRequest.validate_only",
-                version,
-                !self.validate_only,
-            )?;
+            must_be_default("UpdateFeaturesRequest.validate_only", version, !self.validate_only)?;
         }
         e.unknown_tags(true, &self.unknown_tags)
     }
@@ -105,20 +101,12 @@ impl FeatureUpdateKey {
         if version <= 0 {
             e.bool(self.allow_downgrade);
         } else {
-            must_be_default(
-                "FeatureUpdateKey.allow_downgrade",
-                version,
-                !self.allow_downgrade,
-            )?;
+            must_be_default("FeatureUpdateKey.allow_downgrade", version, !self.allow_downgrade)?;
         }
         if version >= 1 {
             e.i8(self.upgrade_type);
         } else {
-            must_be_default(
-                "FeatureUpdateKey.upgrade_type",
-                version,
-                self.upgrade_type == 1,
-            )?;
+            must_be_default("FeatureUpdateKey.upgrade_type", version, self.upgrade_type == 1)?;
         }
         e.unknown_tags(true, &self.unknown_tags)
     }

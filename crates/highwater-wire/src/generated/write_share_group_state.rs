@@ -21,13 +21,7 @@ impl WriteShareGroupStateRequest {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "WriteShareGroupStateRequest",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("WriteShareGroupStateRequest", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -171,13 +165,7 @@ impl WriteShareGroupStateResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "WriteShareGroupStateResponse",
-            (0, 1),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("WriteShareGroupStateResponse", (0, 1), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {

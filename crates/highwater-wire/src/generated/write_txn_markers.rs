@@ -120,13 +120,7 @@ impl WriteTxnMarkersResponse {
 
     /// Encodes it as this version; an error if the version cannot say what it holds.
     pub fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        e.message(
-            "WriteTxnMarkersResponse",
-            (1, 2),
-            version,
-            self,
-            Self::write,
-        )
+        e.message("WriteTxnMarkersResponse", (1, 2), version, self, Self::write)
     }
 
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
@@ -180,9 +174,7 @@ impl WritableTxnMarkerTopicResult {
     fn read(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         Ok(Self {
             name: d.string(true)?,
-            partitions: d.array(true, 7, |d| {
-                WritableTxnMarkerPartitionResult::read(d, version)
-            })?,
+            partitions: d.array(true, 7, |d| WritableTxnMarkerPartitionResult::read(d, version))?,
             unknown_tags: d.unknown_tags(true)?,
         })
     }
@@ -205,11 +197,7 @@ pub struct WritableTxnMarkerPartitionResult {
 
 impl WritableTxnMarkerPartitionResult {
     fn read(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition_index: d.i32()?,
-            error_code: d.i16()?,
-            unknown_tags: d.unknown_tags(true)?,
-        })
+        Ok(Self { partition_index: d.i32()?, error_code: d.i16()?, unknown_tags: d.unknown_tags(true)? })
     }
 
     fn write(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {

@@ -27,11 +27,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-fn check_frame<M>(
-    frame: Bytes,
-    decode: impl Fn(&mut Decoder) -> Option<M>,
-    encode: impl Fn(&M, &mut Encoder) -> bool,
-) {
+fn check_frame<M>(frame: Bytes, decode: impl Fn(&mut Decoder) -> Option<M>, encode: impl Fn(&M, &mut Encoder) -> bool) {
     let bound = highwater_wire::frame_charge(frame.len());
     let mut d = Decoder::new(frame);
     let decoded = decode(&mut d);
@@ -48,9 +44,6 @@ fn check_frame<M>(
     let again = decode(&mut d).expect("what was encoded is decoded");
     d.expect_end().expect("nothing is left over");
     let mut e = Encoder::new();
-    assert!(
-        encode(&again, &mut e),
-        "what was encoded once is encoded again"
-    );
+    assert!(encode(&again, &mut e), "what was encoded once is encoded again");
     assert_eq!(e.finish_joined(), bytes);
 }

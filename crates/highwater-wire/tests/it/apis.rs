@@ -15,25 +15,7 @@ fn the_apis_are_those_of_a_broker() {
         assert!(valid.min == served.min || *key == ApiKey::Produce);
     }
     // Keys of the controller, of brokers among themselves, and of nobody.
-    for code in [
-        -1,
-        4,
-        5,
-        6,
-        7,
-        52,
-        56,
-        58,
-        59,
-        62,
-        63,
-        67,
-        70,
-        73,
-        82,
-        93,
-        i16::MAX,
-    ] {
+    for code in [-1, 4, 5, 6, 7, 52, 56, 58, 59, 62, 63, 67, 70, 73, 82, 93, i16::MAX] {
         assert_eq!(ApiKey::try_from(code), Err(code));
     }
 }
@@ -61,16 +43,8 @@ fn header_versions_follow_flexible_versions() {
         (ApiKey::ApiVersions, -1, 1, 0),
         (ApiKey::SaslHandshake, 1, 1, 0),
     ] {
-        assert_eq!(
-            key.request_header_version(version),
-            request,
-            "{key} version {version}"
-        );
-        assert_eq!(
-            key.response_header_version(version),
-            response,
-            "{key} version {version}"
-        );
+        assert_eq!(key.request_header_version(version), request, "{key} version {version}");
+        assert_eq!(key.response_header_version(version), response, "{key} version {version}");
     }
 }
 
@@ -82,10 +56,7 @@ fn error_codes_have_numbers_and_names() {
     }
     assert_eq!(ErrorCode::default(), ErrorCode::None);
     assert_eq!(ErrorCode::UnknownServerError.code(), -1);
-    assert_eq!(
-        ErrorCode::NotLeaderOrFollower.name(),
-        "NOT_LEADER_OR_FOLLOWER"
-    );
+    assert_eq!(ErrorCode::NotLeaderOrFollower.name(), "NOT_LEADER_OR_FOLLOWER");
     assert!(ErrorCode::NotLeaderOrFollower.is_retriable());
     assert!(!ErrorCode::TopicAuthorizationFailed.is_retriable());
 }

@@ -79,15 +79,8 @@ fn any_bytes_hold_what_is_promised() {
         let length = rng.random_range(0..200);
         // Small numbers make short lengths, so that more of the bytes are taken for a message.
         let most = [1, 4, 255][rng.random_range(0..3)];
-        let bytes: Vec<u8> = (0..length)
-            .map(|at| {
-                if at < 2 {
-                    rng.random()
-                } else {
-                    rng.random_range(0..=most)
-                }
-            })
-            .collect();
+        let bytes: Vec<u8> =
+            (0..length).map(|at| if at < 2 { rng.random() } else { rng.random_range(0..=most) }).collect();
         any_frame::check(&bytes);
     }
 }
@@ -99,32 +92,20 @@ fn dense_messages_fit_the_allowance() {
     let mut densest = (0, String::new());
     targets::each(|target, version| {
         for depth in 0..4 {
-            let choice = Choice::Dense {
-                depth,
-                elements: 400,
-            };
+            let choice = Choice::Dense { depth, elements: 400 };
             let bytes = sample::message(&target.message, version, choice);
             let length = bytes.len();
             let mut d = Decoder::new(Bytes::from(bytes));
             let name = target.message.name();
             let outcome = target.decode(&mut d, version);
-            assert!(
-                outcome.is_ok(),
-                "{name} version {version} depth {depth}: {outcome:?}"
-            );
+            assert!(outcome.is_ok(), "{name} version {version} depth {depth}: {outcome:?}");
             // The small ones are covered by the base.
             if d.charged() > CHARGE_BASE && d.charged() > densest.0 * length {
-                densest = (
-                    d.charged().div_ceil(length),
-                    format!("{name} version {version}"),
-                );
+                densest = (d.charged().div_ceil(length), format!("{name} version {version}"));
             }
         }
     });
-    println!(
-        "densest: {} bytes of memory per byte of {}",
-        densest.0, densest.1
-    );
+    println!("densest: {} bytes of memory per byte of {}", densest.0, densest.1);
     assert!(densest.0 <= CHARGE_PER_BYTE * 3 / 4, "{densest:?}");
 }
 
@@ -142,21 +123,14 @@ fn a_produce_request_of_small_batches_fits_its_own_allowance() {
 fn produce_of_small_batches(version: i16, name: bool) -> Bytes {
     use highwater_wire::messages::produce as p;
     let topic = p::TopicProduceData {
-        name: if name {
-            "t".into()
-        } else {
-            highwater_wire::Str::EMPTY
-        },
+        name: if name { "t".into() } else { highwater_wire::Str::EMPTY },
         partition_data: vec![p::PartitionProduceData {
             records: Some(Bytes::from(vec![0; 61]).into()),
             ..Default::default()
         }],
         ..Default::default()
     };
-    let request = p::ProduceRequest {
-        topic_data: vec![topic; 5000],
-        ..Default::default()
-    };
+    let request = p::ProduceRequest { topic_data: vec![topic; 5000], ..Default::default() };
     let mut e = highwater_wire::Encoder::new();
     request.encode(&mut e, version).unwrap();
     e.finish_joined()
@@ -171,18 +145,9 @@ fn what_is_wrong_is_told() {
     // Version 0: an array of names.
     let cases: [(&'static [u8], DecodeErrorKind); 6] = [
         (&[0, 0], DecodeErrorKind::Truncated { needed: 4, left: 2 }),
-        (
-            &[0xff, 0xff, 0xff, 0xfe],
-            DecodeErrorKind::NegativeLength(-2),
-        ),
+        (&[0xff, 0xff, 0xff, 0xfe], DecodeErrorKind::NegativeLength(-2)),
         (&[0xff; 4], DecodeErrorKind::Null),
-        (
-            &[0x7f, 0xff, 0xff, 0xff],
-            DecodeErrorKind::CountTooLarge {
-                count: 0x7fff_ffff,
-                left: 0,
-            },
-        ),
+        (&[0x7f, 0xff, 0xff, 0xff], DecodeErrorKind::CountTooLarge { count: 0x7fff_ffff, left: 0 }),
         (&[0, 0, 0, 1, 0, 1, 0xff], DecodeErrorKind::NotUtf8),
         (&[0, 0, 0, 1, 0xff, 0xff], DecodeErrorKind::Null),
     ];
@@ -196,14 +161,8 @@ fn what_is_wrong_is_told() {
     assert_eq!((error.kind, error.at), (DecodeErrorKind::VarintTooLong, 0));
     // Two flags, then one tagged field of two bytes that nobody knows, of which one is there.
     let error = decode(&[1, 1, 0, 1, 9, 2, 0], 12);
-    assert_eq!(
-        error.kind,
-        DecodeErrorKind::Truncated { needed: 2, left: 1 }
-    );
-    assert_eq!(
-        error.to_string(),
-        "MetadataRequest version 12 at byte 6: 2 bytes needed, 1 left"
-    );
+    assert_eq!(error.kind, DecodeErrorKind::Truncated { needed: 2, left: 1 });
+    assert_eq!(error.to_string(), "MetadataRequest version 12 at byte 6: 2 bytes needed, 1 left");
 }
 
 #[test]
@@ -211,11 +170,5 @@ fn an_allowance_is_kept() {
     let frame = produce_of_small_batches(3, true);
     let mut d = Decoder::with_allowance(frame, 1000);
     let error = Request::decode(ApiKey::Produce, &mut d, 3).unwrap_err();
-    assert!(
-        matches!(
-            error.kind,
-            DecodeErrorKind::AllowanceExceeded { left: 1000, .. }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error.kind, DecodeErrorKind::AllowanceExceeded { left: 1000, .. }), "{error}");
 }

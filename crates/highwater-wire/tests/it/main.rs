@@ -1,15 +1,7 @@
 //! Messages of every API and version: there and back, beside kafka-protocol, and as hostile bytes.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the schema is read from the source tree"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "the schema is read from the source tree")]
 
 mod allocations;
 mod any_frame;

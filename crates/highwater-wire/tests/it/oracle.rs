@@ -24,28 +24,23 @@ fn reencode(target: &Target, version: i16, bytes: &Bytes) -> Option<Result<Bytes
         Codec::Request(key) => {
             let key = oracle::ApiKey::try_from(key.code()).ok()?;
             known(key.valid_versions()).then_some(())?;
-            oracle::RequestKind::decode(key, &mut bytes, version)
-                .and_then(|message| message.encode(&mut out, version))
+            oracle::RequestKind::decode(key, &mut bytes, version).and_then(|message| message.encode(&mut out, version))
         }
         Codec::Response(key) => {
             let key = oracle::ApiKey::try_from(key.code()).ok()?;
             known(key.valid_versions()).then_some(())?;
-            oracle::ResponseKind::decode(key, &mut bytes, version)
-                .and_then(|message| message.encode(&mut out, version))
+            oracle::ResponseKind::decode(key, &mut bytes, version).and_then(|message| message.encode(&mut out, version))
         }
         Codec::Other(..) => match target.message.name() {
-            "RequestHeader" => oracle::RequestHeader::decode(&mut bytes, version)
-                .and_then(|message| message.encode(&mut out, version)),
+            "RequestHeader" => {
+                oracle::RequestHeader::decode(&mut bytes, version).and_then(|message| message.encode(&mut out, version))
+            }
             "ResponseHeader" => oracle::ResponseHeader::decode(&mut bytes, version)
                 .and_then(|message| message.encode(&mut out, version)),
-            "ConsumerProtocolSubscription" => {
-                oracle::ConsumerProtocolSubscription::decode(&mut bytes, version)
-                    .and_then(|message| message.encode(&mut out, version))
-            }
-            "ConsumerProtocolAssignment" => {
-                oracle::ConsumerProtocolAssignment::decode(&mut bytes, version)
-                    .and_then(|message| message.encode(&mut out, version))
-            }
+            "ConsumerProtocolSubscription" => oracle::ConsumerProtocolSubscription::decode(&mut bytes, version)
+                .and_then(|message| message.encode(&mut out, version)),
+            "ConsumerProtocolAssignment" => oracle::ConsumerProtocolAssignment::decode(&mut bytes, version)
+                .and_then(|message| message.encode(&mut out, version)),
             _ => return None,
         },
     };
@@ -64,11 +59,7 @@ fn kafka_protocol_agrees() {
     targets::each(|target, version| {
         let name = target.message.name().to_owned();
         for seed in 0..SEEDS {
-            let bytes = Bytes::from(sample::message(
-                &target.message,
-                version,
-                Choice::Random(seed),
-            ));
+            let bytes = Bytes::from(sample::message(&target.message, version, Choice::Random(seed)));
             let Some(outcome) = reencode(target, version, &bytes) else {
                 lacking.insert((name, version));
                 return;
@@ -98,14 +89,8 @@ fn header_versions_agree() {
         };
         for version in key.served_versions().min..=key.served_versions().max {
             if version <= theirs.valid_versions().max {
-                let ours = (
-                    key.request_header_version(version),
-                    key.response_header_version(version),
-                );
-                let theirs = (
-                    theirs.request_header_version(version),
-                    theirs.response_header_version(version),
-                );
+                let ours = (key.request_header_version(version), key.response_header_version(version));
+                let theirs = (theirs.request_header_version(version), theirs.response_header_version(version));
                 assert_eq!(ours, theirs, "{key} version {version}");
             }
         }

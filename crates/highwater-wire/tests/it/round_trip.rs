@@ -14,22 +14,14 @@ fn every_message_and_version_comes_back() {
     targets::each(|target, version| {
         let name = target.message.name();
         for seed in 0..SEEDS {
-            let bytes = Bytes::from(sample::message(
-                &target.message,
-                version,
-                Choice::Random(seed),
-            ));
+            let bytes = Bytes::from(sample::message(&target.message, version, Choice::Random(seed)));
             let mut d = Decoder::new(bytes.clone());
             let again = target
                 .recode(&mut d, version)
                 .unwrap_or_else(|error| panic!("{name} version {version} seed {seed}: {error}"))
                 .unwrap_or_else(|error| panic!("{name} version {version} seed {seed}: {error}"));
-            d.expect_end()
-                .unwrap_or_else(|error| panic!("{name} seed {seed}: {error}"));
-            assert!(
-                again == bytes,
-                "{name} version {version} seed {seed}: other bytes"
-            );
+            d.expect_end().unwrap_or_else(|error| panic!("{name} seed {seed}: {error}"));
+            assert!(again == bytes, "{name} version {version} seed {seed}: other bytes");
         }
         count += 1;
     });
@@ -44,10 +36,7 @@ fn other_versions_are_refused() {
         for version in [i16::MIN, min - 1, max + 1, i16::MAX] {
             let mut d = Decoder::new(Bytes::from_static(&[0; 64]));
             let error = target.decode(&mut d, version).unwrap_err();
-            assert_eq!(
-                error.kind,
-                DecodeErrorKind::UnsupportedVersion { version, min, max }
-            );
+            assert_eq!(error.kind, DecodeErrorKind::UnsupportedVersion { version, min, max });
         }
     }
 }
@@ -61,9 +50,6 @@ fn bytes_after_a_message_are_left() {
         let mut d = Decoder::new(Bytes::from(bytes));
         target.decode(&mut d, version).unwrap();
         assert_eq!((d.position(), d.remaining()), (length, 9));
-        assert_eq!(
-            d.expect_end().unwrap_err().kind,
-            DecodeErrorKind::Trailing(9)
-        );
+        assert_eq!(d.expect_end().unwrap_err().kind, DecodeErrorKind::Trailing(9));
     });
 }

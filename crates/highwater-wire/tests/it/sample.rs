@@ -23,13 +23,7 @@ pub fn message(message: &Message, version: i16, choice: Choice) -> Vec<u8> {
         Choice::Random(seed) => seed,
         Choice::Dense { .. } => 0,
     };
-    let mut sampler = Sampler {
-        message,
-        version,
-        choice,
-        rng: SmallRng::seed_from_u64(seed),
-        depth: 0,
-    };
+    let mut sampler = Sampler { message, version, choice, rng: SmallRng::seed_from_u64(seed), depth: 0 };
     let mut out = Vec::new();
     sampler.structure(&message.structs[0], &mut out);
     out
@@ -89,9 +83,7 @@ impl<'a> Sampler<'a> {
 
     fn field(&mut self, field: &'a Field, out: &mut Vec<u8>) {
         let flexible = self.flexible() && !field.inflexible;
-        let nullable = field
-            .nullable
-            .is_some_and(|versions| versions.contains(self.version));
+        let nullable = field.nullable.is_some_and(|versions| versions.contains(self.version));
         let dense_null = !field.array && matches!(self.choice, Choice::Dense { .. });
         if nullable && (dense_null || self.chance(25)) {
             return null(field, flexible, out);
@@ -130,15 +122,8 @@ impl<'a> Sampler<'a> {
             Base::Uuid => out.extend(self.random_bytes(16)),
             Base::String => {
                 let letters = self.up_to(most);
-                let text: String = (0..letters)
-                    .map(|_| {
-                        if self.chance(5) {
-                            'ž'
-                        } else {
-                            self.rng.random_range('a'..='z')
-                        }
-                    })
-                    .collect();
+                let text: String =
+                    (0..letters).map(|_| if self.chance(5) { 'ž' } else { self.rng.random_range('a'..='z') }).collect();
                 if flexible {
                     uvarint(text.len() + 1, out);
                 } else {

@@ -89,20 +89,14 @@ macro_rules! other {
 /// Every message of the schema.
 pub fn all() -> Vec<Target> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema");
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     let mut targets = Vec::new();
     for path in paths {
         let stem = path.file_stem().unwrap().to_str().unwrap();
         let file = schema::parse(stem, &std::fs::read_to_string(&path).unwrap()).unwrap();
         for message in file.messages {
-            let key = file
-                .api
-                .as_ref()
-                .map(|api| ApiKey::from_code(api.key).unwrap());
+            let key = file.api.as_ref().map(|api| ApiKey::from_code(api.key).unwrap());
             let codec = match key {
                 Some(key) if message.name().ends_with("Request") => Codec::Request(key),
                 Some(key) => Codec::Response(key),

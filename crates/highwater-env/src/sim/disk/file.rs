@@ -30,13 +30,7 @@ impl SimFile {
         generation: u64,
         mode: OpenMode,
     ) -> Self {
-        Self {
-            world,
-            clock,
-            node,
-            generation,
-            mode,
-        }
+        Self { world, clock, node, generation, mode }
     }
 
     /// As `with`, counted as an operation.
@@ -48,14 +42,9 @@ impl SimFile {
     fn with<T>(&self, work: impl FnOnce(&mut Node) -> io::Result<T>) -> io::Result<T> {
         let mut world = self.world.lock();
         if world.generation != self.generation {
-            return Err(io::Error::other(
-                "the disk has crashed since the file was opened",
-            ));
+            return Err(io::Error::other("the disk has crashed since the file was opened"));
         }
-        let node = world
-            .nodes
-            .get_mut(&self.node)
-            .ok_or(io::ErrorKind::NotFound)?;
+        let node = world.nodes.get_mut(&self.node).ok_or(io::ErrorKind::NotFound)?;
         work(node)
     }
 
@@ -74,13 +63,8 @@ impl SimFile {
         let aligned = |number: u64| number.is_multiple_of(ALIGNMENT as u64);
         match self.mode {
             OpenMode::Read => return Err(io::ErrorKind::PermissionDenied.into()),
-            OpenMode::WriteDirect | OpenMode::CreateDirect
-                if !(aligned(offset) && aligned(bytes.len() as u64)) =>
-            {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    "a direct write must be aligned",
-                ));
+            OpenMode::WriteDirect | OpenMode::CreateDirect if !(aligned(offset) && aligned(bytes.len() as u64)) => {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "a direct write must be aligned"));
             }
             _ => {}
         }
@@ -118,12 +102,7 @@ impl SimFile {
 
 #[async_trait]
 impl File for SimFile {
-    async fn write_at(
-        &self,
-        offset: u64,
-        buffer: AlignedBuf,
-        sync: bool,
-    ) -> (AlignedBuf, io::Result<()>) {
+    async fn write_at(&self, offset: u64, buffer: AlignedBuf, sync: bool) -> (AlignedBuf, io::Result<()>) {
         tokio::task::yield_now().await;
         let mut outcome = self.write(offset, buffer.as_slice());
         if sync && outcome.is_ok() {
@@ -153,12 +132,7 @@ impl File for SimFile {
     }
 
     async fn metadata(&self) -> io::Result<FileMeta> {
-        self.with(|node| {
-            Ok(FileMeta {
-                len: node.len(),
-                modified_ns: node.modified_ns(),
-            })
-        })
+        self.with(|node| Ok(FileMeta { len: node.len(), modified_ns: node.modified_ns() }))
     }
 
     async fn set_modified(&self, modified_ns: i64) -> io::Result<()> {
@@ -179,8 +153,8 @@ impl File for SimFile {
     async fn preallocate(&self, len: u64) -> io::Result<()> {
         self.check_room(len)?;
         let now_ns = self.now_ns();
-        let target = usize::try_from(len.next_multiple_of(ALIGNMENT as u64))
-            .map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let target =
+            usize::try_from(len.next_multiple_of(ALIGNMENT as u64)).map_err(|_| io::ErrorKind::FileTooLarge)?;
         self.with(|node| {
             if node.len() < len {
                 node.set_len(target, now_ns);

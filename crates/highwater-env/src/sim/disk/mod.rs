@@ -116,10 +116,7 @@ impl SimDisk {
             syncs: 0,
             steps_left: None,
         };
-        Self {
-            world: Arc::new(Mutex::new(world)),
-            clock,
-        }
+        Self { world: Arc::new(Mutex::new(world)), clock }
     }
 
     /// Switches faults on or off.
@@ -155,16 +152,10 @@ impl SimDisk {
             }
             directory.live = directory.durable.clone();
         }
-        let named: BTreeSet<u64> = world
-            .directories
-            .values()
-            .flat_map(|directory| directory.live.values().copied())
-            .collect();
+        let named: BTreeSet<u64> =
+            world.directories.values().flat_map(|directory| directory.live.values().copied()).collect();
         world.nodes.retain(|id, _| named.contains(id));
-        world
-            .nodes
-            .values_mut()
-            .for_each(|node| node.crash(&mut random));
+        world.nodes.values_mut().for_each(|node| node.crash(&mut random));
     }
 
     /// The process dies and the machine does not (kill -9): everything written stays, synced or
@@ -182,14 +173,8 @@ fn not_found() -> io::Error {
 }
 
 fn split(path: &Path) -> io::Result<(PathBuf, String)> {
-    let name = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .ok_or(io::ErrorKind::InvalidInput)?;
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("/"));
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or(io::ErrorKind::InvalidInput)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("/"));
     Ok((parent.to_path_buf(), name.to_owned()))
 }
 
@@ -212,11 +197,7 @@ impl World {
 
     fn lookup(&mut self, path: &Path) -> io::Result<u64> {
         let (parent, name) = split(path)?;
-        self.directory(&parent)?
-            .live
-            .get(&name)
-            .copied()
-            .ok_or_else(not_found)
+        self.directory(&parent)?.live.get(&name).copied().ok_or_else(not_found)
     }
 
     fn open(&mut self, path: &Path, mode: OpenMode, now_ns: i64) -> io::Result<u64> {
@@ -256,19 +237,9 @@ impl World {
             })
         });
         let mut entries: Vec<_> = files.collect();
-        for directory in self
-            .directories
-            .keys()
-            .filter(|directory| directory.parent() == Some(path))
-        {
+        for directory in self.directories.keys().filter(|directory| directory.parent() == Some(path)) {
             if let Some(name) = directory.file_name().and_then(|name| name.to_str()) {
-                entries.push(DirEntry {
-                    name: name.to_owned(),
-                    is_dir: true,
-                    len: 0,
-                    modified_ms: 0,
-                    modified_ns: 0,
-                });
+                entries.push(DirEntry { name: name.to_owned(), is_dir: true, len: 0, modified_ms: 0, modified_ns: 0 });
             }
         }
         Ok(entries)
@@ -280,13 +251,10 @@ impl World {
         let (to_parent, to_name) = split(to)?;
         self.directory(&to_parent)?;
         if from_parent == to_parent {
-            self.directory(&from_parent)?
-                .change(NameChange::Rename(from_name, to_name));
+            self.directory(&from_parent)?.change(NameChange::Rename(from_name, to_name));
         } else {
-            self.directory(&to_parent)?
-                .change(NameChange::Link(to_name, node));
-            self.directory(&from_parent)?
-                .change(NameChange::Unlink(from_name));
+            self.directory(&to_parent)?.change(NameChange::Link(to_name, node));
+            self.directory(&from_parent)?.change(NameChange::Unlink(from_name));
         }
         Ok(())
     }
@@ -297,8 +265,7 @@ impl World {
         if self.lookup(to).is_ok() || self.directories.contains_key(to) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        self.directory(&parent)?
-            .change(NameChange::Link(name, node));
+        self.directory(&parent)?.change(NameChange::Link(name, node));
         Ok(())
     }
 }
@@ -331,13 +298,7 @@ impl Disk for SimDisk {
         let node = world.open(path, mode, now_ns)?;
         let generation = world.generation;
         drop(world);
-        Ok(Arc::new(SimFile::new(
-            self.world.clone(),
-            self.clock.clone(),
-            node,
-            generation,
-            mode,
-        )))
+        Ok(Arc::new(SimFile::new(self.world.clone(), self.clock.clone(), node, generation, mode)))
     }
 
     async fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
@@ -350,10 +311,7 @@ impl Disk for SimDisk {
         if world.lookup(path).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        for ancestor in path
-            .ancestors()
-            .filter(|ancestor| !ancestor.as_os_str().is_empty())
-        {
+        for ancestor in path.ancestors().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
             world.directories.entry(ancestor.to_path_buf()).or_default();
         }
         Ok(())
@@ -412,35 +370,20 @@ impl Disk for SimDisk {
         world.next_id += 1;
         world.locks.insert(path.to_path_buf(), holder);
         drop(world);
-        Ok(Box::new(SimLock {
-            world: self.world.clone(),
-            path: path.to_path_buf(),
-            generation: holder,
-        }))
+        Ok(Box::new(SimLock { world: self.world.clone(), path: path.to_path_buf(), generation: holder }))
     }
 
     async fn space(&self, _path: &Path) -> io::Result<(u64, u64)> {
         let world = self.world.lock();
         let used: u64 = world.nodes.values().map(Node::len).sum();
-        Ok((
-            if world.faults.full {
-                0
-            } else {
-                TOTAL_BYTES.saturating_sub(used)
-            },
-            TOTAL_BYTES,
-        ))
+        Ok((if world.faults.full { 0 } else { TOTAL_BYTES.saturating_sub(used) }, TOTAL_BYTES))
     }
 
     async fn lock_note(&self, path: &Path) -> io::Result<String> {
         let mut world = self.world.lock();
         let id = world.lookup(path)?;
         let node = world.nodes.get(&id).ok_or_else(not_found)?;
-        Ok(String::from_utf8_lossy(node.read(0, 1024))
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned())
+        Ok(String::from_utf8_lossy(node.read(0, 1024)).lines().next().unwrap_or_default().to_owned())
     }
 
     async fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {

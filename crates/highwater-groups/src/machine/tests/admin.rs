@@ -10,10 +10,7 @@ fn list(world: &mut World, states: &[&str], types: &[&str]) -> Vec<(String, Grou
     let types = types.iter().map(|name| s(name)).collect();
     let token = world.send(Command::List(ListGroups { states, types }));
     match world.answer(token) {
-        Some(Reply::List(groups)) => groups
-            .iter()
-            .map(|group| (group.group_id.to_string(), group.state))
-            .collect(),
+        Some(Reply::List(groups)) => groups.iter().map(|group| (group.group_id.to_string(), group.state)).collect(),
         other => panic!("{other:?}"),
     }
 }
@@ -44,37 +41,16 @@ fn groups_are_listed_by_state_and_type() {
 #[test]
 fn assignments_are_described_of_a_stable_group_only() {
     let mut world = World::new();
-    assert_eq!(
-        world.describe().map(|group| group.state),
-        Err(GroupError::GroupIdNotFound)
-    );
+    assert_eq!(world.describe().map(|group| group.state), Err(GroupError::GroupIdNotFound));
     let (ids, _) = world.stable(2);
     let group = world.describe().unwrap();
     assert_eq!((&*group.protocol, group.members.len()), ("range", 2));
-    assert!(
-        group
-            .members
-            .iter()
-            .all(|member| member.assignment == "a" && !member.metadata.is_empty())
-    );
-    assert!(
-        group
-            .members
-            .iter()
-            .all(|member| &*member.client_host == "/127.0.0.1")
-    );
+    assert!(group.members.iter().all(|member| member.assignment == "a" && !member.metadata.is_empty()));
+    assert!(group.members.iter().all(|member| &*member.client_host == "/127.0.0.1"));
     let _ = world.start_join(joiner(&ids[0]));
     let group = world.describe().unwrap();
-    assert_eq!(
-        (&*group.protocol, group.state),
-        ("", GroupState::PreparingRebalance)
-    );
-    assert!(
-        group
-            .members
-            .iter()
-            .all(|member| member.assignment.is_empty() && member.metadata.is_empty())
-    );
+    assert_eq!((&*group.protocol, group.state), ("", GroupState::PreparingRebalance));
+    assert!(group.members.iter().all(|member| member.assignment.is_empty() && member.metadata.is_empty()));
 }
 
 #[test]
@@ -82,10 +58,7 @@ fn only_empty_groups_are_deleted() {
     let mut world = World::new();
     assert_eq!(delete(&mut world), Err(GroupError::GroupIdNotFound));
     let (ids, generation) = world.stable(1);
-    assert_eq!(
-        world.commit(commit(caller(&ids[0], generation), &[("t", 0, 5)])),
-        None
-    );
+    assert_eq!(world.commit(commit(caller(&ids[0], generation), &[("t", 0, 5)])), None);
     assert_eq!(delete(&mut world), Err(GroupError::NonEmptyGroup));
     assert_eq!(world.leave(&[(&ids[0], None)]), Ok(vec![None]));
     assert_eq!(delete(&mut world), Ok(()));
@@ -117,10 +90,7 @@ fn a_group_that_is_joined_while_it_goes_lives_on_without_its_offsets() {
     assert_eq!(world.commit(commit(caller("", -1), &[("t", 0, 5)])), None);
     world.durable_at_once = false;
     let delete = world.send(Command::Delete(s(G)));
-    let joining = world.start_join(JoinGroup {
-        member_id: s(""),
-        ..joiner("")
-    });
+    let joining = world.start_join(JoinGroup { member_id: s(""), ..joiner("") });
     while world.finish_append(Ok(())) {}
     assert_eq!(world.answer(delete), Some(Reply::Delete(Ok(()))));
     assert_eq!(world.fetch("t", 0), None);
@@ -132,10 +102,7 @@ fn a_group_that_is_joined_while_it_goes_lives_on_without_its_offsets() {
 fn a_large_group_goes_in_several_appends() {
     let mut world = World::new();
     for partition in 0..2_500 {
-        assert_eq!(
-            world.commit(commit(caller("", -1), &[("t", partition, 5)])),
-            None
-        );
+        assert_eq!(world.commit(commit(caller("", -1), &[("t", partition, 5)])), None);
     }
     world.durable_at_once = false;
     let token = world.send(Command::Delete(s(G)));
@@ -144,10 +111,7 @@ fn a_large_group_goes_in_several_appends() {
     world.finish_append(Err(AppendFailure::Unavailable));
     world.finish_append(Ok(()));
     world.finish_append(Ok(()));
-    assert_eq!(
-        world.answer(token),
-        Some(Reply::Delete(Err(GroupError::CoordinatorNotAvailable)))
-    );
+    assert_eq!(world.answer(token), Some(Reply::Delete(Err(GroupError::CoordinatorNotAvailable))));
     assert_eq!(world.fetch("t", 0), Some(5));
     assert_eq!(world.fetch("t", 2_499), None);
     let token = world.send(Command::Delete(s(G)));
@@ -170,11 +134,7 @@ fn a_late_deletion_does_not_take_the_next_life_with_it() {
     assert_eq!(world.joined(token).generation, 1);
     assert_eq!(world.state(), GroupState::Empty);
     while world.finish_append(Ok(())) {}
-    assert!(
-        deletes
-            .iter()
-            .all(|token| world.answer(*token) == Some(Reply::Delete(Ok(()))))
-    );
+    assert!(deletes.iter().all(|token| world.answer(*token) == Some(Reply::Delete(Ok(())))));
     let group = world.describe();
     world.reload();
     assert_eq!(world.describe(), group);

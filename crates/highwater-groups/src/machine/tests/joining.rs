@@ -29,15 +29,9 @@ fn a_first_member_waits_for_the_initial_delay() {
 #[test]
 fn newcomers_extend_the_initial_delay_up_to_the_rebalance_timeout() {
     let mut world = World::new();
-    let first = world.start_join(JoinGroup {
-        rebalance_timeout_ms: 7_000,
-        ..joiner("")
-    });
+    let first = world.start_join(JoinGroup { rebalance_timeout_ms: 7_000, ..joiner("") });
     world.advance(2_000);
-    let second = world.start_join(JoinGroup {
-        rebalance_timeout_ms: 7_000,
-        ..joiner("")
-    });
+    let second = world.start_join(JoinGroup { rebalance_timeout_ms: 7_000, ..joiner("") });
     world.advance(1_000);
     assert!(world.is_open(first)); // extended to 6,000
     world.advance(1_000);
@@ -60,30 +54,18 @@ fn only_the_leader_sees_the_members() {
         let leads = reply.member_id == reply.leader;
         assert_eq!(reply.members.len(), if leads { 3 } else { 0 });
     }
-    assert_eq!(
-        replies
-            .iter()
-            .filter(|reply| reply.leader == reply.member_id)
-            .count(),
-        1
-    );
+    assert_eq!(replies.iter().filter(|reply| reply.leader == reply.member_id).count(), 1);
 }
 
 #[test]
 fn version_4_asks_for_the_member_id_first() {
     let mut world = World::new();
-    let request = JoinGroup {
-        requires_known_member_id: true,
-        ..joiner("")
-    };
+    let request = JoinGroup { requires_known_member_id: true, ..joiner("") };
     let promised = world.join(request.clone());
     assert_eq!(error(&promised), GroupError::MemberIdRequired);
     assert!(!promised.member_id.is_empty());
     assert_eq!(world.state(), GroupState::Empty);
-    let token = world.start_join(JoinGroup {
-        member_id: promised.member_id.clone(),
-        ..request
-    });
+    let token = world.start_join(JoinGroup { member_id: promised.member_id.clone(), ..request });
     world.advance(3_000);
     assert_eq!(world.joined(token).member_id, promised.member_id);
 }
@@ -91,17 +73,11 @@ fn version_4_asks_for_the_member_id_first() {
 #[test]
 fn a_promised_id_expires_with_its_session() {
     let mut world = World::new();
-    let request = JoinGroup {
-        requires_known_member_id: true,
-        ..joiner("")
-    };
+    let request = JoinGroup { requires_known_member_id: true, ..joiner("") };
     let promised = world.join(request.clone());
     world.advance(10_000);
     assert_eq!(world.coordinator.group_count(), 0);
-    let late = world.join(JoinGroup {
-        member_id: promised.member_id,
-        ..request
-    });
+    let late = world.join(JoinGroup { member_id: promised.member_id, ..request });
     assert_eq!(error(&late), GroupError::UnknownMemberId);
 }
 
@@ -109,17 +85,11 @@ fn a_promised_id_expires_with_its_session() {
 fn a_rebalance_waits_for_a_promised_member() {
     let mut world = World::new();
     let (ids, generation) = world.stable(1);
-    let request = JoinGroup {
-        requires_known_member_id: true,
-        ..joiner("")
-    };
+    let request = JoinGroup { requires_known_member_id: true, ..joiner("") };
     let promised = world.join(request.clone());
     let leader = world.start_join(joiner(&ids[0])); // the leader may ask for a rebalance
     assert!(world.is_open(leader));
-    let newcomer = world.start_join(JoinGroup {
-        member_id: promised.member_id,
-        ..request
-    });
+    let newcomer = world.start_join(JoinGroup { member_id: promised.member_id, ..request });
     assert_eq!(world.joined(leader).generation, generation + 1);
     assert_eq!(world.joined(newcomer).generation, generation + 1);
 }
@@ -128,71 +98,20 @@ fn a_rebalance_waits_for_a_promised_member() {
 fn bad_requests_are_refused() {
     let mut world = World::new();
     let cases = [
-        (
-            JoinGroup {
-                group_id: s(""),
-                ..joiner("")
-            },
-            GroupError::InvalidGroupId,
-        ),
-        (
-            JoinGroup {
-                group_id: s(&"g".repeat(40_000)),
-                ..joiner("")
-            },
-            GroupError::InvalidGroupId,
-        ),
-        (
-            JoinGroup {
-                session_timeout_ms: 5_999,
-                ..joiner("")
-            },
-            GroupError::InvalidSessionTimeout,
-        ),
-        (
-            JoinGroup {
-                session_timeout_ms: 1_800_001,
-                ..joiner("")
-            },
-            GroupError::InvalidSessionTimeout,
-        ),
+        (JoinGroup { group_id: s(""), ..joiner("") }, GroupError::InvalidGroupId),
+        (JoinGroup { group_id: s(&"g".repeat(40_000)), ..joiner("") }, GroupError::InvalidGroupId),
+        (JoinGroup { session_timeout_ms: 5_999, ..joiner("") }, GroupError::InvalidSessionTimeout),
+        (JoinGroup { session_timeout_ms: 1_800_001, ..joiner("") }, GroupError::InvalidSessionTimeout),
         (joiner("nobody"), GroupError::UnknownMemberId),
-        (
-            JoinGroup {
-                protocols: Vec::new(),
-                ..joiner("")
-            },
-            GroupError::InconsistentGroupProtocol,
-        ),
-        (
-            JoinGroup {
-                protocol_type: s(""),
-                ..joiner("")
-            },
-            GroupError::InconsistentGroupProtocol,
-        ),
-        (
-            JoinGroup {
-                client_id: s(&"c".repeat(32_767)),
-                ..joiner("")
-            },
-            GroupError::InvalidRequest,
-        ),
-        (
-            JoinGroup {
-                protocols: protocols(&[&"p".repeat(40_000)]),
-                ..joiner("")
-            },
-            GroupError::InvalidRequest,
-        ),
+        (JoinGroup { protocols: Vec::new(), ..joiner("") }, GroupError::InconsistentGroupProtocol),
+        (JoinGroup { protocol_type: s(""), ..joiner("") }, GroupError::InconsistentGroupProtocol),
+        (JoinGroup { client_id: s(&"c".repeat(32_767)), ..joiner("") }, GroupError::InvalidRequest),
+        (JoinGroup { protocols: protocols(&[&"p".repeat(40_000)]), ..joiner("") }, GroupError::InvalidRequest),
     ];
     for (request, expected) in cases {
         let reply = world.join(request);
         assert_eq!(error(&reply), expected);
-        assert_eq!(
-            (reply.generation, &*reply.leader, reply.protocol),
-            (-1, "", None)
-        );
+        assert_eq!((reply.generation, &*reply.leader, reply.protocol), (-1, "", None));
     }
     assert_eq!(world.coordinator.group_count(), 0);
 }
@@ -200,24 +119,12 @@ fn bad_requests_are_refused() {
 #[test]
 fn protocols_must_have_one_in_common() {
     let mut world = World::new();
-    let first = world.start_join(JoinGroup {
-        protocols: protocols(&["range", "roundrobin"]),
-        ..joiner("")
-    });
-    let other_type = world.join(JoinGroup {
-        protocol_type: s("connect"),
-        ..joiner("")
-    });
+    let first = world.start_join(JoinGroup { protocols: protocols(&["range", "roundrobin"]), ..joiner("") });
+    let other_type = world.join(JoinGroup { protocol_type: s("connect"), ..joiner("") });
     assert_eq!(error(&other_type), GroupError::InconsistentGroupProtocol);
-    let disjoint = world.join(JoinGroup {
-        protocols: protocols(&["sticky"]),
-        ..joiner("")
-    });
+    let disjoint = world.join(JoinGroup { protocols: protocols(&["sticky"]), ..joiner("") });
     assert_eq!(error(&disjoint), GroupError::InconsistentGroupProtocol);
-    let second = world.start_join(JoinGroup {
-        protocols: protocols(&["sticky", "roundrobin"]),
-        ..joiner("")
-    });
+    let second = world.start_join(JoinGroup { protocols: protocols(&["sticky", "roundrobin"]), ..joiner("") });
     world.advance(10_000);
     assert_eq!(world.joined(first).protocol.as_deref(), Some("roundrobin"));
     assert_eq!(world.joined(second).protocol.as_deref(), Some("roundrobin"));
@@ -226,12 +133,8 @@ fn protocols_must_have_one_in_common() {
 #[test]
 fn the_majority_chooses_the_protocol() {
     let mut world = World::new();
-    let tokens = [["a", "b"], ["b", "a"], ["b", "a"]].map(|names| {
-        world.start_join(JoinGroup {
-            protocols: protocols(&names),
-            ..joiner("")
-        })
-    });
+    let tokens = [["a", "b"], ["b", "a"], ["b", "a"]]
+        .map(|names| world.start_join(JoinGroup { protocols: protocols(&names), ..joiner("") }));
     world.advance(10_000);
     assert_eq!(world.joined(tokens[0]).protocol.as_deref(), Some("b"));
 }
@@ -241,38 +144,21 @@ fn a_follower_that_missed_the_answer_gets_it_again() {
     let mut world = World::new();
     let (ids, generation) = world.stable(2);
     let again = world.join(joiner(&ids[1]));
-    assert_eq!(
-        (again.error, again.generation, again.members.len()),
-        (None, generation, 0)
-    );
+    assert_eq!((again.error, again.generation, again.members.len()), (None, generation, 0));
     assert_eq!(again.leader, ids[0]);
     assert_eq!(world.state(), GroupState::Stable);
 }
 
 #[test]
 fn a_changed_subscription_or_the_leader_rebalances() {
-    for (at, request) in [
-        (
-            1,
-            JoinGroup {
-                protocols: protocols(&["range", "sticky"]),
-                ..joiner("")
-            },
-        ),
-        (0, joiner("")),
-    ] {
+    for (at, request) in [(1, JoinGroup { protocols: protocols(&["range", "sticky"]), ..joiner("") }), (0, joiner(""))]
+    {
         let mut world = World::new();
         let (ids, generation) = world.stable(2);
-        let joining = world.start_join(JoinGroup {
-            member_id: ids[at].clone(),
-            ..request
-        });
+        let joining = world.start_join(JoinGroup { member_id: ids[at].clone(), ..request });
         assert_eq!(world.state(), GroupState::PreparingRebalance);
         let other = &ids[1 - at];
-        assert_eq!(
-            world.heartbeat(caller(other, generation)),
-            Err(GroupError::RebalanceInProgress)
-        );
+        assert_eq!(world.heartbeat(caller(other, generation)), Err(GroupError::RebalanceInProgress));
         let last = world.start_join(joiner(other));
         assert_eq!(world.joined(joining).generation, generation + 1);
         assert_eq!(world.joined(last).generation, generation + 1);
@@ -304,10 +190,7 @@ fn members_that_do_not_join_again_in_time_are_out() {
     world.advance(4_000);
     assert_eq!(world.joined(joining).members.len(), 2);
     assert_eq!(world.joined(other).generation, generation + 1);
-    assert_eq!(
-        world.heartbeat(caller(&ids[2], generation)),
-        Err(GroupError::UnknownMemberId)
-    );
+    assert_eq!(world.heartbeat(caller(&ids[2], generation)), Err(GroupError::UnknownMemberId));
 }
 
 #[test]
@@ -316,10 +199,7 @@ fn the_leader_is_replaced_if_it_does_not_join_again() {
     let (ids, generation) = world.stable(2);
     assert_eq!(world.leave(&[(&ids[0], None)]), Ok(vec![None]));
     let reply = world.join(joiner(&ids[1]));
-    assert_eq!(
-        (&reply.leader, reply.generation, reply.members.len()),
-        (&ids[1], generation + 1, 1)
-    );
+    assert_eq!((&reply.leader, reply.generation, reply.members.len()), (&ids[1], generation + 1, 1));
 }
 
 #[test]
@@ -335,10 +215,7 @@ fn a_repeated_join_answers_the_earlier_one() {
 
 #[test]
 fn group_max_size_holds() {
-    let mut world = World::with(GroupSettings {
-        max_size: 2,
-        ..GroupSettings::default()
-    });
+    let mut world = World::with(GroupSettings { max_size: 2, ..GroupSettings::default() });
     let (ids, _) = world.stable(2);
     let third = world.join(joiner(""));
     assert_eq!(error(&third), GroupError::GroupMaxSizeReached);
@@ -366,10 +243,7 @@ fn a_group_loaded_over_its_size_shrinks() {
 fn a_new_member_whose_connection_broke_is_given_up() {
     let mut world = World::new();
     let (ids, generation) = world.stable(1);
-    let lost = world.start_join(JoinGroup {
-        rebalance_timeout_ms: 1_000_000,
-        ..joiner("")
-    });
+    let lost = world.start_join(JoinGroup { rebalance_timeout_ms: 1_000_000, ..joiner("") });
     for _ in 0..37 {
         world.advance(8_000);
         let _ = world.heartbeat(caller(&ids[0], generation));
@@ -382,10 +256,7 @@ fn a_new_member_whose_connection_broke_is_given_up() {
 
 #[test]
 fn without_an_initial_delay_the_first_member_is_answered_at_once() {
-    let mut world = World::with(GroupSettings {
-        initial_rebalance_delay_ms: 0,
-        ..GroupSettings::default()
-    });
+    let mut world = World::with(GroupSettings { initial_rebalance_delay_ms: 0, ..GroupSettings::default() });
     assert_eq!(world.join(joiner("")).generation, 1);
 }
 
@@ -394,10 +265,7 @@ fn version_0_takes_the_session_timeout_for_the_rebalance() {
     let mut world = World::new();
     let (ids, generation) = world.stable(1);
     assert_eq!(world.leave(&[(&ids[0], None)]), Ok(vec![None]));
-    let token = world.start_join(JoinGroup {
-        rebalance_timeout_ms: -1,
-        ..joiner("")
-    });
+    let token = world.start_join(JoinGroup { rebalance_timeout_ms: -1, ..joiner("") });
     world.advance(3_000);
     let reply = world.joined(token);
     assert_eq!(reply.generation, generation + 2); // the empty group was one, too

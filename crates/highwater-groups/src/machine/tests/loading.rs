@@ -41,38 +41,17 @@ fn a_group_that_was_joining_starts_over() {
     world.advance(10_000);
     assert!(world.is_open(token)); // its connection broke with the coordinator
     assert_eq!(world.coordinator.group_count(), 0);
-    assert_eq!(
-        world.heartbeat(caller("client-x", 1)),
-        Err(GroupError::UnknownMemberId)
-    );
+    assert_eq!(world.heartbeat(caller("client-x", 1)), Err(GroupError::UnknownMemberId));
 }
 
 #[test]
 fn records_of_other_types_and_garbage_are_passed_over() {
     let mut world = World::new();
     let now = world.now;
-    assert_eq!(
-        world
-            .coordinator
-            .replay(b"\0\x03\0\x01g", Some(b"\0\0\0\0\0\x01"), now),
-        Ok(())
-    );
-    assert_eq!(
-        world.coordinator.replay(b"", None, now),
-        Err(RecordError::Truncated)
-    );
-    assert!(
-        world
-            .coordinator
-            .replay(b"\0\x02\0\x05gr", Some(b"\0\x03"), now)
-            .is_err()
-    );
-    assert!(
-        world
-            .coordinator
-            .replay(b"\0\x02\0\x01g", Some(b"\0\x09"), now)
-            .is_err()
-    );
+    assert_eq!(world.coordinator.replay(b"\0\x03\0\x01g", Some(b"\0\0\0\0\0\x01"), now), Ok(()));
+    assert_eq!(world.coordinator.replay(b"", None, now), Err(RecordError::Truncated));
+    assert!(world.coordinator.replay(b"\0\x02\0\x05gr", Some(b"\0\x03"), now).is_err());
+    assert!(world.coordinator.replay(b"\0\x02\0\x01g", Some(b"\0\x09"), now).is_err());
     assert_eq!(world.coordinator.group_count(), 0);
 }
 
@@ -80,16 +59,8 @@ fn records_of_other_types_and_garbage_are_passed_over() {
 fn tombstones_of_what_is_not_there_leave_nothing() {
     let mut world = World::new();
     let now = world.now;
-    assert_eq!(
-        world.coordinator.replay(b"\0\x02\0\x01g", None, now),
-        Ok(())
-    );
-    assert_eq!(
-        world
-            .coordinator
-            .replay(b"\0\x01\0\x01g\0\x01t\0\0\0\0", None, now),
-        Ok(())
-    );
+    assert_eq!(world.coordinator.replay(b"\0\x02\0\x01g", None, now), Ok(()));
+    assert_eq!(world.coordinator.replay(b"\0\x01\0\x01g\0\x01t\0\0\0\0", None, now), Ok(()));
     assert_eq!(world.coordinator.group_count(), 0);
     assert_eq!(world.state(), GroupState::Dead);
 }

@@ -1,10 +1,5 @@
 //! Tests of the state machine: each flow with Kafka's edge cases, and a model.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod admin;
 mod joining;

@@ -22,34 +22,14 @@ const PARTITIONS: i32 = 2;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Join {
-        client: usize,
-        known_id: bool,
-        other_protocol: bool,
-    },
-    Sync {
-        client: usize,
-    },
-    Heartbeat {
-        client: usize,
-    },
-    Leave {
-        client: usize,
-    },
-    Commit {
-        client: usize,
-        partition: i32,
-        offset: i64,
-    },
-    Forget {
-        client: usize,
-    },
-    Finish {
-        ok: bool,
-    },
-    Advance {
-        ms: u64,
-    },
+    Join { client: usize, known_id: bool, other_protocol: bool },
+    Sync { client: usize },
+    Heartbeat { client: usize },
+    Leave { client: usize },
+    Commit { client: usize, partition: i32, offset: i64 },
+    Forget { client: usize },
+    Finish { ok: bool },
+    Advance { ms: u64 },
     Delete,
     Reload,
 }
@@ -82,17 +62,9 @@ struct Client {
 
 #[derive(Debug)]
 enum Asked {
-    Join {
-        client: usize,
-    },
-    Sync {
-        member_id: Arc<str>,
-        generation: i32,
-    },
-    Commit {
-        partition: i32,
-        offset: i64,
-    },
+    Join { client: usize },
+    Sync { member_id: Arc<str>, generation: i32 },
+    Commit { partition: i32, offset: i64 },
     Delete,
     Other,
 }
@@ -130,30 +102,15 @@ impl Run {
 
     fn caller(&self, client: usize) -> crate::api::Caller {
         let known = &self.clients[client];
-        crate::api::Caller {
-            instance_id: Self::instance(client),
-            ..caller(&known.member_id, known.generation)
-        }
+        crate::api::Caller { instance_id: Self::instance(client), ..caller(&known.member_id, known.generation) }
     }
 
     fn take(&mut self, step: &Step) {
         match step {
-            Step::Join {
-                client,
-                known_id,
-                other_protocol,
-            } => {
-                let names: &[&str] = if *other_protocol {
-                    &["sticky", "range"]
-                } else {
-                    &["range"]
-                };
+            Step::Join { client, known_id, other_protocol } => {
+                let names: &[&str] = if *other_protocol { &["sticky", "range"] } else { &["range"] };
                 let request = JoinGroup {
-                    member_id: if *known_id {
-                        self.clients[*client].member_id.clone()
-                    } else {
-                        s("")
-                    },
+                    member_id: if *known_id { self.clients[*client].member_id.clone() } else { s("") },
                     instance_id: Self::instance(*client),
                     client_id: s(&format!("c{client}")),
                     protocols: protocols(names),
@@ -167,64 +124,36 @@ impl Run {
                 self.syncs += 1;
                 let known = &self.clients[*client];
                 // Every try names another assignment, so that a mix of two would show.
-                let assignments = known.leads.iter().map(|id| {
-                    (
-                        id.clone(),
-                        Bytes::from(format!("{}/{}/{id}", known.generation, self.syncs)),
-                    )
-                });
+                let assignments = known
+                    .leads
+                    .iter()
+                    .map(|id| (id.clone(), Bytes::from(format!("{}/{}/{id}", known.generation, self.syncs))));
                 let request = SyncGroup {
                     caller: self.caller(*client),
                     protocol_type: None,
                     protocol: None,
                     assignments: assignments.collect(),
                 };
-                let asked = Asked::Sync {
-                    member_id: known.member_id.clone(),
-                    generation: known.generation,
-                };
+                let asked = Asked::Sync { member_id: known.member_id.clone(), generation: known.generation };
                 let token = self.world.send(Command::Sync(request));
                 self.open.insert(token, asked);
             }
             Step::Heartbeat { client } => {
-                let request = crate::api::Heartbeat {
-                    caller: self.caller(*client),
-                };
+                let request = crate::api::Heartbeat { caller: self.caller(*client) };
                 let token = self.world.send(Command::Heartbeat(request));
                 self.open.insert(token, Asked::Other);
             }
             Step::Leave { client } => {
-                let _ = self
-                    .world
-                    .leave(&[(&self.clients[*client].member_id.clone(), None)]);
+                let _ = self.world.leave(&[(&self.clients[*client].member_id.clone(), None)]);
             }
-            Step::Commit {
-                client,
-                partition,
-                offset,
-            } => {
+            Step::Commit { client, partition, offset } => {
                 let request = commit(self.caller(*client), &[("t", *partition, *offset)]);
                 let token = self.world.send(Command::Commit(request));
-                self.open.insert(
-                    token,
-                    Asked::Commit {
-                        partition: *partition,
-                        offset: *offset,
-                    },
-                );
+                self.open.insert(token, Asked::Commit { partition: *partition, offset: *offset });
             }
-            Step::Forget { client } => {
-                self.clients[*client] = Client {
-                    generation: -1,
-                    ..Client::default()
-                }
-            }
+            Step::Forget { client } => self.clients[*client] = Client { generation: -1, ..Client::default() },
             Step::Finish { ok } => {
-                self.world.finish_append(if *ok {
-                    Ok(())
-                } else {
-                    Err(AppendFailure::Unavailable)
-                });
+                self.world.finish_append(if *ok { Ok(()) } else { Err(AppendFailure::Unavailable) });
             }
             Step::Advance { ms } => self.world.advance(*ms),
             Step::Delete => {
@@ -245,12 +174,7 @@ impl Run {
     /// Answers in the order in which the requests were made; commits of one partition are answered
     /// in the order of the log, which is that order too.
     fn collect(&mut self) {
-        let answered: Vec<Token> = self
-            .open
-            .keys()
-            .copied()
-            .filter(|token| !self.world.is_open(*token))
-            .collect();
+        let answered: Vec<Token> = self.open.keys().copied().filter(|token| !self.world.is_open(*token)).collect();
         for token in answered {
             let asked = self.open.remove(&token).unwrap();
             let reply = self.world.answer(token).unwrap();
@@ -269,64 +193,26 @@ impl Run {
                 self.clients[*client].generation = reply.generation;
                 let assigns = !reply.members.is_empty() && !reply.skip_assignment;
                 let members = reply.members.iter().map(|member| member.member_id.clone());
-                self.clients[*client].leads = if assigns {
-                    members.collect()
-                } else {
-                    Vec::new()
-                };
+                self.clients[*client].leads = if assigns { members.collect() } else { Vec::new() };
                 if assigns {
-                    let leader = self
-                        .leaders
-                        .entry(reply.generation)
-                        .or_insert_with(|| reply.member_id.clone());
-                    assert_eq!(
-                        *leader, reply.member_id,
-                        "two leaders of generation {}",
-                        reply.generation
-                    );
+                    let leader = self.leaders.entry(reply.generation).or_insert_with(|| reply.member_id.clone());
+                    assert_eq!(*leader, reply.member_id, "two leaders of generation {}", reply.generation);
                 }
             }
-            (
-                Asked::Sync {
-                    member_id,
-                    generation,
-                },
-                Reply::Sync(Ok(reply)),
-            ) => {
+            (Asked::Sync { member_id, generation }, Reply::Sync(Ok(reply))) => {
                 let text = String::from_utf8(reply.assignment.to_vec()).unwrap();
                 if !text.is_empty() {
                     let mut parts = text.splitn(3, '/');
-                    assert_eq!(
-                        parts.next(),
-                        Some(generation.to_string().as_str()),
-                        "of another generation"
-                    );
+                    assert_eq!(parts.next(), Some(generation.to_string().as_str()), "of another generation");
                 }
-                let earlier = self
-                    .given
-                    .entry((*generation, member_id.clone()))
-                    .or_insert(reply.assignment.clone());
-                assert_eq!(
-                    *earlier, reply.assignment,
-                    "two assignments in one generation"
-                );
+                let earlier = self.given.entry((*generation, member_id.clone())).or_insert(reply.assignment.clone());
+                assert_eq!(*earlier, reply.assignment, "two assignments in one generation");
                 // One try of one leader: all that were given out agree on which.
-                let tries = self
-                    .given
-                    .iter()
-                    .filter(|((of, _), bytes)| of == generation && !bytes.is_empty());
-                let tries = tries.map(|(_, bytes)| {
-                    String::from_utf8_lossy(bytes)
-                        .split('/')
-                        .nth(1)
-                        .unwrap()
-                        .to_owned()
-                });
+                let tries = self.given.iter().filter(|((of, _), bytes)| of == generation && !bytes.is_empty());
+                let tries =
+                    tries.map(|(_, bytes)| String::from_utf8_lossy(bytes).split('/').nth(1).unwrap().to_owned());
                 let tries: BTreeSet<String> = tries.collect();
-                assert!(
-                    tries.len() <= 1,
-                    "a generation with several assignments: {tries:?}"
-                );
+                assert!(tries.len() <= 1, "a generation with several assignments: {tries:?}");
             }
             (Asked::Commit { partition, offset }, Reply::Commit(Ok(topics)))
                 if topics[0].partitions[0].error.is_none() =>
@@ -344,10 +230,7 @@ impl Run {
 
     fn check_offsets(&mut self) {
         for partition in 0..PARTITIONS {
-            assert_eq!(
-                self.world.fetch("t", partition),
-                self.offsets.get(&partition).copied()
-            );
+            assert_eq!(self.world.fetch("t", partition), self.offsets.get(&partition).copied());
         }
     }
 
@@ -358,11 +241,7 @@ impl Run {
         assert!(self.world.coordinator.nothing_in_flight());
         self.check_offsets();
         let memory = self.world.describe();
-        let generation = self
-            .world
-            .coordinator
-            .group(G)
-            .map(|group| group.generation);
+        let generation = self.world.coordinator.group(G).map(|group| group.generation);
         self.world.reload();
         self.check_offsets();
         let Ok(memory) = memory else {
@@ -373,18 +252,11 @@ impl Run {
         match memory.state {
             GroupState::Stable if faithful_log => {
                 assert_eq!(self.world.describe().unwrap(), memory);
-                assert_eq!(
-                    self.world
-                        .coordinator
-                        .group(G)
-                        .map(|group| group.generation),
-                    generation
-                );
+                assert_eq!(self.world.coordinator.group(G).map(|group| group.generation), generation);
             }
-            GroupState::Empty if faithful_log => assert!(matches!(
-                self.world.state(),
-                GroupState::Empty | GroupState::Dead
-            )),
+            GroupState::Empty if faithful_log => {
+                assert!(matches!(self.world.state(), GroupState::Empty | GroupState::Dead))
+            }
             _ => {}
         }
     }

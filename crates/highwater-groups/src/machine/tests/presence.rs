@@ -16,10 +16,7 @@ fn heartbeats_keep_a_session() {
     assert_eq!(world.state(), GroupState::Stable);
     world.advance(1);
     assert_eq!(world.state(), GroupState::Empty);
-    assert_eq!(
-        world.heartbeat(caller(&ids[0], generation)),
-        Err(GroupError::UnknownMemberId)
-    );
+    assert_eq!(world.heartbeat(caller(&ids[0], generation)), Err(GroupError::UnknownMemberId));
 }
 
 #[test]
@@ -28,34 +25,19 @@ fn commits_keep_a_session() {
     let (ids, generation) = world.stable(1);
     for offset in 0..5 {
         world.advance(9_999);
-        assert_eq!(
-            world.commit(commit(caller(&ids[0], generation), &[("t", 0, offset)])),
-            None
-        );
+        assert_eq!(world.commit(commit(caller(&ids[0], generation), &[("t", 0, offset)])), None);
     }
 }
 
 #[test]
 fn heartbeat_errors() {
     let mut world = World::new();
-    assert_eq!(
-        world.heartbeat(caller("m", 1)),
-        Err(GroupError::UnknownMemberId)
-    );
-    let nameless = Caller {
-        group_id: s(""),
-        ..caller("m", 1)
-    };
+    assert_eq!(world.heartbeat(caller("m", 1)), Err(GroupError::UnknownMemberId));
+    let nameless = Caller { group_id: s(""), ..caller("m", 1) };
     assert_eq!(world.heartbeat(nameless), Err(GroupError::InvalidGroupId));
     let (ids, generation) = world.stable(1);
-    assert_eq!(
-        world.heartbeat(caller(&ids[0], generation + 1)),
-        Err(GroupError::IllegalGeneration)
-    );
-    assert_eq!(
-        world.heartbeat(caller("m", generation)),
-        Err(GroupError::UnknownMemberId)
-    );
+    assert_eq!(world.heartbeat(caller(&ids[0], generation + 1)), Err(GroupError::IllegalGeneration));
+    assert_eq!(world.heartbeat(caller("m", generation)), Err(GroupError::UnknownMemberId));
     assert_eq!(world.coordinator.group_count(), 1);
 }
 
@@ -63,16 +45,10 @@ fn heartbeat_errors() {
 fn waiting_members_do_not_expire() {
     let mut world = World::new();
     let (ids, generation) = world.stable(2);
-    let joining = world.start_join(JoinGroup {
-        rebalance_timeout_ms: 200_000,
-        ..joiner(&ids[0])
-    });
+    let joining = world.start_join(JoinGroup { rebalance_timeout_ms: 200_000, ..joiner(&ids[0]) });
     for _ in 0..12 {
         world.advance(9_000);
-        assert_eq!(
-            world.heartbeat(caller(&ids[1], generation)),
-            Err(GroupError::RebalanceInProgress)
-        );
+        assert_eq!(world.heartbeat(caller(&ids[1], generation)), Err(GroupError::RebalanceInProgress));
     }
     assert!(world.is_open(joining));
     let other = world.start_join(joiner(&ids[1]));
@@ -97,10 +73,7 @@ fn leaving_rebalances_once() {
     let mut world = World::new();
     let (ids, generation) = world.stable(3);
     let outcome = world.leave(&[(&ids[1], None), (&ids[2], None), ("nobody", None)]);
-    assert_eq!(
-        outcome,
-        Ok(vec![None, None, Some(GroupError::UnknownMemberId)])
-    );
+    assert_eq!(outcome, Ok(vec![None, None, Some(GroupError::UnknownMemberId)]));
     let reply = world.join(joiner(&ids[0]));
     assert_eq!((reply.generation, reply.members.len()), (generation + 1, 1));
 }
@@ -111,16 +84,10 @@ fn the_last_member_leaves_an_empty_group_behind() {
     let (ids, generation) = world.stable(1);
     assert_eq!(world.leave(&[(&ids[0], None)]), Ok(vec![None]));
     let group = world.describe().unwrap();
-    assert_eq!(
-        (group.state, &*group.protocol_type),
-        (GroupState::Empty, "consumer")
-    );
+    assert_eq!((group.state, &*group.protocol_type), (GroupState::Empty, "consumer"));
     world.reload();
     let group = world.describe().unwrap();
-    assert_eq!(
-        (group.state, &*group.protocol_type),
-        (GroupState::Empty, "consumer")
-    );
+    assert_eq!((group.state, &*group.protocol_type), (GroupState::Empty, "consumer"));
     let token = world.start_join(joiner(""));
     world.advance(3_000);
     assert_eq!(world.joined(token).generation, generation + 2);
@@ -129,10 +96,7 @@ fn the_last_member_leaves_an_empty_group_behind() {
 #[test]
 fn leave_errors() {
     let mut world = World::new();
-    assert_eq!(
-        world.leave(&[("m", None)]),
-        Err(GroupError::UnknownMemberId)
-    );
+    assert_eq!(world.leave(&[("m", None)]), Err(GroupError::UnknownMemberId));
 }
 
 #[test]
@@ -141,10 +105,7 @@ fn a_leaving_member_that_waits_is_answered() {
     let (ids, _) = world.stable(2);
     let joining = world.start_join(joiner(&ids[0]));
     assert_eq!(world.leave(&[(&ids[0], None)]), Ok(vec![None]));
-    assert_eq!(
-        world.joined(joining).error,
-        Some(GroupError::UnknownMemberId)
-    );
+    assert_eq!(world.joined(joining).error, Some(GroupError::UnknownMemberId));
     let reply = world.join(joiner(&ids[1]));
     assert_eq!(reply.members.len(), 1);
 }
@@ -153,10 +114,7 @@ fn a_leaving_member_that_waits_is_answered() {
 fn a_promised_id_may_be_given_back() {
     let mut world = World::new();
     let (ids, generation) = world.stable(1);
-    let promised = world.join(JoinGroup {
-        requires_known_member_id: true,
-        ..joiner("")
-    });
+    let promised = world.join(JoinGroup { requires_known_member_id: true, ..joiner("") });
     let leader = world.start_join(joiner(&ids[0]));
     assert_eq!(world.leave(&[(&promised.member_id, None)]), Ok(vec![None]));
     assert_eq!(world.joined(leader).generation, generation + 1);
@@ -166,10 +124,7 @@ fn a_promised_id_may_be_given_back() {
 fn giving_a_promised_id_back_does_not_disturb_the_group() {
     let mut world = World::new();
     let _ = world.stable(1);
-    let promised = world.join(JoinGroup {
-        requires_known_member_id: true,
-        ..joiner("")
-    });
+    let promised = world.join(JoinGroup { requires_known_member_id: true, ..joiner("") });
     assert_eq!(world.leave(&[(&promised.member_id, None)]), Ok(vec![None]));
     assert_eq!(world.state(), GroupState::Stable);
 }

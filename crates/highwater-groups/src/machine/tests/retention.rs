@@ -25,10 +25,7 @@ fn a_simple_group_expires_by_its_commits() {
 fn a_group_expires_by_when_it_became_empty() {
     let mut world = World::new();
     let (ids, generation) = world.stable(1);
-    assert_eq!(
-        world.commit(commit(caller(&ids[0], generation), &[("t", 0, 1)])),
-        None
-    );
+    assert_eq!(world.commit(commit(caller(&ids[0], generation), &[("t", 0, 1)])), None);
     for _ in 0..(10 * DAY / 9_000) {
         world.advance(9_000);
         assert_eq!(world.heartbeat(caller(&ids[0], generation)), Ok(()));
@@ -47,31 +44,19 @@ fn a_group_expires_by_when_it_became_empty() {
 fn topics_that_a_stable_group_does_not_consume_expire() {
     let mut world = World::new();
     let (ids, generation) = world.stable(1);
-    assert_eq!(
-        world.commit(commit(
-            caller(&ids[0], generation),
-            &[("t", 0, 1), ("gone", 0, 1)]
-        )),
-        None
-    );
+    assert_eq!(world.commit(commit(caller(&ids[0], generation), &[("t", 0, 1), ("gone", 0, 1)])), None);
     for _ in 0..(8 * DAY / 9_000) {
         world.advance(9_000);
         assert_eq!(world.heartbeat(caller(&ids[0], generation)), Ok(()));
     }
-    assert_eq!(
-        (world.fetch("t", 0), world.fetch("gone", 0)),
-        (Some(1), None)
-    );
+    assert_eq!((world.fetch("t", 0), world.fetch("gone", 0)), (Some(1), None));
     assert_eq!(world.state(), GroupState::Stable);
 }
 
 #[test]
 fn clients_may_choose_their_own_time() {
     let mut world = World::new();
-    let short = OffsetCommit {
-        retention_time_ms: 60_000,
-        ..commit(caller("", -1), &[("t", 0, 1)])
-    };
+    let short = OffsetCommit { retention_time_ms: 60_000, ..commit(caller("", -1), &[("t", 0, 1)]) };
     assert_eq!(world.commit(short), None);
     assert_eq!(world.commit(commit(caller("", -1), &[("t", 1, 1)])), None);
     world.reload();

@@ -11,11 +11,7 @@ fn nobody_gets_an_assignment_before_it_is_durable() {
     let tokens = [0; 2].map(|_| world.start_join(joiner("")));
     world.advance(10_000);
     let [first, second] = tokens.map(|token| world.joined(token));
-    let (leader, follower) = if first.members.is_empty() {
-        (second, first)
-    } else {
-        (first, second)
-    };
+    let (leader, follower) = if first.members.is_empty() { (second, first) } else { (first, second) };
     world.durable_at_once = false;
     let waits = world.start_sync(caller(&follower.member_id, 1), &[]);
     assert!(world.is_open(waits));
@@ -49,10 +45,7 @@ fn a_leader_that_repeats_its_sync_writes_one_record() {
 #[test]
 fn a_failed_append_rebalances_and_says_why() {
     for (failure, expected) in [
-        (
-            AppendFailure::Unavailable,
-            GroupError::CoordinatorNotAvailable,
-        ),
+        (AppendFailure::Unavailable, GroupError::CoordinatorNotAvailable),
         (AppendFailure::NotLeader, GroupError::NotCoordinator),
         (AppendFailure::TooLarge, GroupError::UnknownServerError),
     ] {
@@ -64,10 +57,7 @@ fn a_failed_append_rebalances_and_says_why() {
         let sync = world.start_sync(caller(&id, 1), &[(&id, "x")]);
         world.finish_append(Err(failure));
         assert_eq!(world.synced(sync), Err(expected));
-        assert_eq!(
-            world.heartbeat(caller(&id, 1)),
-            Err(GroupError::RebalanceInProgress)
-        );
+        assert_eq!(world.heartbeat(caller(&id, 1)), Err(GroupError::RebalanceInProgress));
         assert_eq!(world.join(joiner(&id)).generation, 2);
     }
 }
@@ -94,23 +84,14 @@ fn errors_by_caller_and_state() {
     let mut world = World::new();
     let sync = world.start_sync(caller("nobody", 1), &[]);
     assert_eq!(world.synced(sync), Err(GroupError::UnknownMemberId)); // no such group
-    let no_group = Caller {
-        group_id: s(""),
-        ..caller("m", 1)
-    };
+    let no_group = Caller { group_id: s(""), ..caller("m", 1) };
     let sync = world.start_sync(no_group, &[]);
     assert_eq!(world.synced(sync), Err(GroupError::InvalidGroupId));
     let (ids, generation) = world.stable(2);
     for (who, expected) in [
         (caller("nobody", generation), GroupError::UnknownMemberId),
-        (
-            caller(&ids[0], generation + 1),
-            GroupError::IllegalGeneration,
-        ),
-        (
-            caller(&ids[0], generation - 1),
-            GroupError::IllegalGeneration,
-        ),
+        (caller(&ids[0], generation + 1), GroupError::IllegalGeneration),
+        (caller(&ids[0], generation - 1), GroupError::IllegalGeneration),
     ] {
         let sync = world.start_sync(who, &[]);
         assert_eq!(world.synced(sync), Err(expected));
@@ -123,10 +104,7 @@ fn errors_by_caller_and_state() {
             assignments: Vec::new(),
         };
         let token = world.send(Command::Sync(request));
-        assert_eq!(
-            world.answer(token),
-            Some(Reply::Sync(Err(GroupError::InconsistentGroupProtocol)))
-        );
+        assert_eq!(world.answer(token), Some(Reply::Sync(Err(GroupError::InconsistentGroupProtocol))));
     }
     let _ = world.start_join(joiner(&ids[0]));
     let sync = world.start_sync(caller(&ids[1], generation), &[]);
@@ -140,11 +118,7 @@ fn a_leader_that_never_syncs_is_removed_with_all_that_did_not() {
     world.advance(3_000);
     world.advance(3_000);
     let [first, second] = tokens.map(|token| world.joined(token));
-    let (leader, follower) = if first.members.is_empty() {
-        (second, first)
-    } else {
-        (first, second)
-    };
+    let (leader, follower) = if first.members.is_empty() { (second, first) } else { (first, second) };
     let waits = world.start_sync(caller(&follower.member_id, 1), &[]);
     for _ in 0..7 {
         world.advance(8_000);
@@ -153,14 +127,8 @@ fn a_leader_that_never_syncs_is_removed_with_all_that_did_not() {
     world.advance(4_000); // the rebalance timeout
     assert_eq!(world.synced(waits), Err(GroupError::RebalanceInProgress));
     let alone = world.join(joiner(&follower.member_id));
-    assert_eq!(
-        (alone.leader.clone(), alone.members.len()),
-        (follower.member_id, 1)
-    );
-    assert_eq!(
-        world.heartbeat(caller(&leader.member_id, 1)),
-        Err(GroupError::UnknownMemberId)
-    );
+    assert_eq!((alone.leader.clone(), alone.members.len()), (follower.member_id, 1));
+    assert_eq!(world.heartbeat(caller(&leader.member_id, 1)), Err(GroupError::UnknownMemberId));
 }
 
 #[test]
@@ -171,10 +139,7 @@ fn members_left_out_get_nothing() {
     let follower = world.start_join(joiner(&ids[1]));
     assert!(world.joined(leader).error.is_none() && world.joined(follower).error.is_none());
     let waits = world.start_sync(caller(&ids[1], generation + 1), &[]);
-    let leads = world.start_sync(
-        caller(&ids[0], generation + 1),
-        &[(&ids[0], "all"), ("stranger", "x")],
-    );
+    let leads = world.start_sync(caller(&ids[0], generation + 1), &[(&ids[0], "all"), ("stranger", "x")]);
     assert_eq!(world.synced(leads).unwrap(), "all");
     assert_eq!(world.synced(waits).unwrap(), "");
 }

@@ -34,12 +34,7 @@ pub(crate) fn s(text: &str) -> Arc<str> {
 }
 
 pub(crate) fn caller(member_id: &str, generation: i32) -> Caller {
-    Caller {
-        group_id: s(G),
-        generation,
-        member_id: s(member_id),
-        instance_id: None,
-    }
+    Caller { group_id: s(G), generation, member_id: s(member_id), instance_id: None }
 }
 
 pub(crate) fn joiner(member_id: &str) -> JoinGroup {
@@ -59,44 +54,22 @@ pub(crate) fn joiner(member_id: &str) -> JoinGroup {
 }
 
 pub(crate) fn static_joiner(member_id: &str, instance: &str) -> JoinGroup {
-    JoinGroup {
-        instance_id: Some(s(instance)),
-        requires_known_member_id: true,
-        ..joiner(member_id)
-    }
+    JoinGroup { instance_id: Some(s(instance)), requires_known_member_id: true, ..joiner(member_id) }
 }
 
 /// Protocols whose metadata is a subscription to the topic `t`.
 pub(crate) fn protocols(names: &[&str]) -> Vec<Protocol> {
     let metadata = Bytes::from_static(b"\0\0\0\0\0\x01\0\x01t\xff\xff\xff\xff");
-    names
-        .iter()
-        .map(|name| Protocol {
-            name: s(name),
-            metadata: metadata.clone(),
-        })
-        .collect()
+    names.iter().map(|name| Protocol { name: s(name), metadata: metadata.clone() }).collect()
 }
 
 pub(crate) fn commit(caller: Caller, offsets: &[(&str, i32, i64)]) -> OffsetCommit {
-    let topics = offsets
-        .iter()
-        .map(|(topic, partition, offset)| CommitTopic {
-            name: s(topic),
-            topic_id: TopicId::ZERO,
-            partitions: vec![CommitPartition {
-                partition: *partition,
-                offset: *offset,
-                leader_epoch: -1,
-                metadata: None,
-            }],
-        });
-    OffsetCommit {
-        caller,
-        retention_time_ms: -1,
-        knows_group_id_not_found: true,
-        topics: topics.collect(),
-    }
+    let topics = offsets.iter().map(|(topic, partition, offset)| CommitTopic {
+        name: s(topic),
+        topic_id: TopicId::ZERO,
+        partitions: vec![CommitPartition { partition: *partition, offset: *offset, leader_epoch: -1, metadata: None }],
+    });
+    OffsetCommit { caller, retention_time_ms: -1, knows_group_id_not_found: true, topics: topics.collect() }
 }
 
 impl World {
@@ -105,10 +78,7 @@ impl World {
     }
 
     pub(crate) fn with(settings: GroupSettings) -> Self {
-        let now = Moment {
-            monotonic: Instant(1_000_000_000),
-            wall_ms: 1_700_000_000_000,
-        };
+        let now = Moment { monotonic: Instant(1_000_000_000), wall_ms: 1_700_000_000_000 };
         let mut world = Self {
             coordinator: Coordinator::new(settings.clone()),
             settings,
@@ -130,9 +100,7 @@ impl World {
         self.coordinator = Coordinator::new(self.settings.clone());
         self.in_flight.clear();
         for record in self.log.clone() {
-            self.coordinator
-                .replay(&record.key, record.value.as_deref(), self.now)
-                .unwrap();
+            self.coordinator.replay(&record.key, record.value.as_deref(), self.now).unwrap();
         }
         let effects = self.coordinator.loaded(self.now);
         self.absorb(effects);
@@ -140,10 +108,7 @@ impl World {
 
     fn absorb(&mut self, effects: Effects) {
         for (token, reply) in effects.replies {
-            assert!(
-                self.replies.insert(token, reply).is_none(),
-                "{token:?} was answered twice"
-            );
+            assert!(self.replies.insert(token, reply).is_none(), "{token:?} was answered twice");
         }
         self.in_flight.extend(effects.appends);
         self.timer = effects.timer;
@@ -218,21 +183,9 @@ impl World {
         self.joined(token)
     }
 
-    pub(crate) fn start_sync(
-        &mut self,
-        caller: Caller,
-        assignments: &[(&str, &'static str)],
-    ) -> Token {
-        let assignments = assignments
-            .iter()
-            .map(|(id, bytes)| (s(id), Bytes::from_static(bytes.as_bytes())))
-            .collect();
-        self.send(Command::Sync(SyncGroup {
-            caller,
-            protocol_type: None,
-            protocol: None,
-            assignments,
-        }))
+    pub(crate) fn start_sync(&mut self, caller: Caller, assignments: &[(&str, &'static str)]) -> Token {
+        let assignments = assignments.iter().map(|(id, bytes)| (s(id), Bytes::from_static(bytes.as_bytes()))).collect();
+        self.send(Command::Sync(SyncGroup { caller, protocol_type: None, protocol: None, assignments }))
     }
 
     pub(crate) fn synced(&mut self, token: Token) -> Result<Bytes, GroupError> {
@@ -250,25 +203,14 @@ impl World {
         }
     }
 
-    pub(crate) fn leave(
-        &mut self,
-        members: &[(&str, Option<&str>)],
-    ) -> Result<Vec<Option<GroupError>>, GroupError> {
+    pub(crate) fn leave(&mut self, members: &[(&str, Option<&str>)]) -> Result<Vec<Option<GroupError>>, GroupError> {
         let members = members
             .iter()
-            .map(|(id, instance)| LeavingMember {
-                member_id: s(id),
-                instance_id: instance.map(s),
-            })
+            .map(|(id, instance)| LeavingMember { member_id: s(id), instance_id: instance.map(s) })
             .collect();
-        let token = self.send(Command::Leave(LeaveGroup {
-            group_id: s(G),
-            members,
-        }));
+        let token = self.send(Command::Leave(LeaveGroup { group_id: s(G), members }));
         match self.answer(token) {
-            Some(Reply::Leave(outcome)) => {
-                outcome.map(|reply| reply.members.iter().map(|left| left.error).collect())
-            }
+            Some(Reply::Leave(outcome)) => outcome.map(|reply| reply.members.iter().map(|left| left.error).collect()),
             other => panic!("leave: {other:?}"),
         }
     }
@@ -281,30 +223,17 @@ impl World {
 
     pub(crate) fn committed(&mut self, token: Token) -> Option<GroupError> {
         match self.answer(token) {
-            Some(Reply::Commit(Ok(topics))) => topics
-                .first()
-                .and_then(|topic| topic.partitions.first()?.error),
+            Some(Reply::Commit(Ok(topics))) => topics.first().and_then(|topic| topic.partitions.first()?.error),
             Some(Reply::Commit(Err(error))) => Some(error),
             other => panic!("commit: {other:?}"),
         }
     }
 
     pub(crate) fn fetch(&mut self, topic: &str, partition: i32) -> Option<i64> {
-        let topics = Some(vec![FetchTopic {
-            name: s(topic),
-            topic_id: TopicId::ZERO,
-            partitions: vec![partition],
-        }]);
-        let token = self.send(Command::Fetch(OffsetFetch {
-            group_id: s(G),
-            topics,
-            require_stable: false,
-        }));
+        let topics = Some(vec![FetchTopic { name: s(topic), topic_id: TopicId::ZERO, partitions: vec![partition] }]);
+        let token = self.send(Command::Fetch(OffsetFetch { group_id: s(G), topics, require_stable: false }));
         match self.answer(token) {
-            Some(Reply::Fetch(Ok(topics))) => topics[0].partitions[0]
-                .committed
-                .as_ref()
-                .map(|found| found.offset),
+            Some(Reply::Fetch(Ok(topics))) => topics[0].partitions[0].committed.as_ref().map(|found| found.offset),
             other => panic!("fetch: {other:?}"),
         }
     }
@@ -318,8 +247,7 @@ impl World {
     }
 
     pub(crate) fn state(&mut self) -> GroupState {
-        self.describe()
-            .map_or(GroupState::Dead, |group| group.state)
+        self.describe().map_or(GroupState::Dead, |group| group.state)
     }
 
     /// A stable group of new dynamic members; their ids, the leader first.
@@ -330,15 +258,8 @@ impl World {
         }
         let replies: Vec<JoinReply> = tokens.into_iter().map(|token| self.joined(token)).collect();
         let generation = replies[0].generation;
-        assert!(
-            replies
-                .iter()
-                .all(|reply| reply.error.is_none() && reply.generation == generation)
-        );
-        let mut ids: Vec<Arc<str>> = replies
-            .iter()
-            .map(|reply| Arc::clone(&reply.member_id))
-            .collect();
+        assert!(replies.iter().all(|reply| reply.error.is_none() && reply.generation == generation));
+        let mut ids: Vec<Arc<str>> = replies.iter().map(|reply| Arc::clone(&reply.member_id)).collect();
         let leader = ids.iter().position(|id| *id == replies[0].leader).unwrap();
         ids.swap(0, leader);
         self.sync_all(&ids, generation);
@@ -352,12 +273,7 @@ impl World {
         let tokens: Vec<Token> = ids
             .iter()
             .enumerate()
-            .map(|(at, id)| {
-                self.start_sync(
-                    caller(id, generation),
-                    if at == 0 { &assignments } else { &[] },
-                )
-            })
+            .map(|(at, id)| self.start_sync(caller(id, generation), if at == 0 { &assignments } else { &[] }))
             .collect();
         for token in tokens {
             assert_eq!(self.synced(token).unwrap(), "a");

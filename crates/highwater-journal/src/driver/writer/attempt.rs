@@ -33,25 +33,9 @@ impl Inner {
         let tasks = &self.journal.shared.env;
         let _running = match work {
             Work::Prove => tasks.spawn("journal-prove", async move { inner.prove().await }),
-            Work::Look(number) => {
-                tasks.spawn("journal-look", async move { inner.look(number).await })
-            }
-            Work::Attempt {
-                order,
-                body,
-                name,
-                hedge,
-                first_sent,
-                attempt,
-            } => {
-                let attempt = Attempt {
-                    number: order.number,
-                    name,
-                    body,
-                    hedge,
-                    first_sent,
-                    attempt,
-                };
+            Work::Look(number) => tasks.spawn("journal-look", async move { inner.look(number).await }),
+            Work::Attempt { order, body, name, hedge, first_sent, attempt } => {
+                let attempt = Attempt { number: order.number, name, body, hedge, first_sent, attempt };
                 tasks.spawn("journal-put", async move { inner.put(attempt).await })
             }
         };
@@ -62,11 +46,7 @@ impl Inner {
         let (env, deadline) = (&shared.env, shared.options.put_deadline);
         let number = attempt.number;
         let sent = env.now();
-        let hedge_after = if attempt.hedge {
-            None
-        } else {
-            self.core.lock().latency.sent()
-        };
+        let hedge_after = if attempt.hedge { None } else { self.core.lock().latency.sent() };
         let hedge_after = hedge_after.filter(|_| shared.options.hedge);
         let left = deadline.saturating_sub(sent.since(attempt.first_sent));
         let answer = env.timeout(left, async {
@@ -88,24 +68,12 @@ impl Inner {
             Ok(Ok(put)) => {
                 self.core.lock().latency.answered(env.now().since(sent));
                 let date = shared.clock.observe(put.date, sent);
-                let landed = Landed {
-                    etag: put.etag,
-                    date: put.date,
-                };
-                let created = Event::Put {
-                    number,
-                    outcome: PutOutcome::Created { date },
-                };
+                let landed = Landed { etag: put.etag, date: put.date };
+                let created = Event::Put { number, outcome: PutOutcome::Created { date } };
                 return self.drive(&created, Some((number, landed)));
             }
             Ok(Err(error)) if error.kind == StoreErrorKind::AlreadyExists => {
-                return self.drive(
-                    &Event::Put {
-                        number,
-                        outcome: PutOutcome::Exists,
-                    },
-                    None,
-                );
+                return self.drive(&Event::Put { number, outcome: PutOutcome::Exists }, None);
             }
             // The first attempt goes on, and repeats itself if it must.
             _ if attempt.hedge => return,
@@ -121,14 +89,7 @@ impl Inner {
             let journal = &shared.options.prefix;
             tracing::warn!(%journal, number, ?kind, "journal put has no answer before its deadline; looking again");
         }
-        let next = if overdue {
-            Event::Put {
-                number,
-                outcome: PutOutcome::Unknown,
-            }
-        } else {
-            Event::Resend { number }
-        };
+        let next = if overdue { Event::Put { number, outcome: PutOutcome::Unknown } } else { Event::Resend { number } };
         self.drive(&next, None);
     }
 
@@ -143,13 +104,7 @@ impl Inner {
                 Ok(None) => return self.drive(&Event::Header { number, seen: None }, None),
                 Ok(Some(found)) => {
                     return match self.recognise(number, &found) {
-                        Ok((seen, landed)) => self.drive(
-                            &Event::Header {
-                                number,
-                                seen: Some(seen),
-                            },
-                            landed,
-                        ),
+                        Ok((seen, landed)) => self.drive(&Event::Header { number, seen: Some(seen) }, landed),
                         Err(corruption) => self.end(WriteError::Corrupt(corruption)),
                     };
                 }
@@ -165,35 +120,17 @@ impl Inner {
     }
 
     /// What stands at `number`, and whether it is ours: then it must be what we sent.
-    fn recognise(
-        &self,
-        number: u64,
-        found: &Found,
-    ) -> Result<(Seen, Option<(u64, Landed)>), Corruption> {
+    fn recognise(&self, number: u64, found: &Found) -> Result<(Seen, Option<(u64, Landed)>), Corruption> {
         let seen = found.seen()?;
         if !self.author.wrote(number, &seen) {
             return Ok((seen, None));
         }
-        let sent = self
-            .core
-            .lock()
-            .queue
-            .get(number)
-            .map(|flying| flying.checksum);
+        let sent = self.core.lock().queue.get(number).map(|flying| flying.checksum);
         if sent.is_some_and(|sent| sent != found.checksum) {
             let detail = "it carries our put id but not what we sent".into();
             return Err(Corruption::Unreadable { number, detail });
         }
-        Ok((
-            seen,
-            Some((
-                number,
-                Landed {
-                    etag: found.etag.clone(),
-                    date: found.modified,
-                },
-            )),
-        ))
+        Ok((seen, Some((number, Landed { etag: found.etag.clone(), date: found.modified }))))
     }
 
     /// Reads the trim point, until the store tells.

@@ -78,10 +78,7 @@ impl Queue {
         now: Instant,
         name: impl FnOnce() -> String,
     ) -> Option<&mut Flying> {
-        let known = self
-            .flying
-            .back()
-            .is_some_and(|last| order.number <= last.number);
+        let known = self.flying.back().is_some_and(|last| order.number <= last.number);
         if !known {
             let entry = self.queued.pop_front()?;
             let header = EntryHeader {
@@ -97,9 +94,7 @@ impl Queue {
             };
             // Attributes were measured before they were queued.
             let (front, checksum) = header.encode().ok()?;
-            let body: Body = std::iter::once(front)
-                .chain(entry.payload.chunks().iter().cloned())
-                .collect();
+            let body: Body = std::iter::once(front).chain(entry.payload.chunks().iter().cloned()).collect();
             self.flying.push_back(Flying {
                 number: order.number,
                 name: name(),
@@ -118,11 +113,7 @@ impl Queue {
 
     /// Takes out `number`, the first in flight, and tells who waits for it.
     pub(super) fn commit(&mut self, number: u64, committed: impl FnOnce(&Flying) -> Committed) {
-        if self
-            .flying
-            .front()
-            .is_none_or(|flying| flying.number != number)
-        {
+        if self.flying.front().is_none_or(|flying| flying.number != number) {
             return;
         }
         if let Some(flying) = self.flying.pop_front() {
@@ -135,9 +126,7 @@ impl Queue {
     /// Takes out everything.
     pub(super) fn drain(&mut self) -> Vec<Done> {
         let flying = self.flying.drain(..).map(|flying| flying.done);
-        flying
-            .chain(self.queued.drain(..).map(|queued| queued.done))
-            .collect()
+        flying.chain(self.queued.drain(..).map(|queued| queued.done)).collect()
     }
 
     pub(super) fn oldest_sent(&self) -> Option<Instant> {

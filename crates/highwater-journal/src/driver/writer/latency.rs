@@ -84,9 +84,7 @@ mod tests {
         let mut latency = Latency::default();
         (0..19).for_each(|_| latency.answered(Duration::from_millis(10)));
         assert_eq!(latency.sent(), None);
-        (0..200).for_each(|at| {
-            latency.answered(Duration::from_millis(if at % 10 == 0 { 500 } else { 10 }))
-        });
+        (0..200).for_each(|at| latency.answered(Duration::from_millis(if at % 10 == 0 { 500 } else { 10 })));
         assert_eq!(latency.sent(), Some(Duration::from_millis(500)));
         (0..200).for_each(|_| latency.answered(Duration::from_millis(1)));
         assert_eq!(latency.sent(), Some(SOONEST));

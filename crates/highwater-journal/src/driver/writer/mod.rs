@@ -76,9 +76,7 @@ impl Future for Pending {
     type Output = Result<Committed, WriteError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.answer)
-            .poll(cx)
-            .map(|answer| answer.unwrap_or(Err(WriteError::Closed)))
+        Pin::new(&mut self.answer).poll(cx).map(|answer| answer.unwrap_or(Err(WriteError::Closed)))
     }
 }
 
@@ -106,14 +104,7 @@ struct Core {
 enum Work {
     Prove,
     Look(u64),
-    Attempt {
-        order: PutOrder,
-        body: Body,
-        name: String,
-        hedge: bool,
-        first_sent: Instant,
-        attempt: u32,
-    },
+    Attempt { order: PutOrder, body: Body, name: String, hedge: bool, first_sent: Instant, attempt: u32 },
 }
 
 impl Writer {
@@ -127,12 +118,7 @@ impl Writer {
         let leader = Leader::new(candidate, lead);
         let window = lead.start.window;
         let room = QUEUE + usize::try_from(window).unwrap_or(usize::MAX - QUEUE);
-        let core = Core {
-            leader,
-            queue: Queue::default(),
-            latency: Latency::default(),
-            closed: false,
-        };
+        let core = Core { leader, queue: Queue::default(), latency: Latency::default(), closed: false };
         let inner = Inner {
             journal,
             trims,
@@ -144,9 +130,7 @@ impl Writer {
             ended: watch::Sender::new(None),
             idle: Notify::new(),
         };
-        Self {
-            inner: Arc::new(inner),
-        }
+        Self { inner: Arc::new(inner) }
     }
 
     /// Appends an entry, whose put starts as soon as the window allows. Waits only for room in the
@@ -225,10 +209,7 @@ impl Writer {
     pub fn point_after(&self, number: u64) -> Option<TrimPoint> {
         let core = self.inner.core.lock();
         let ours = core.leader.start().number..core.leader.point().number;
-        ours.contains(&number).then(|| TrimPoint {
-            number: number + 1,
-            ..core.leader.start()
-        })
+        ours.contains(&number).then(|| TrimPoint { number: number + 1, ..core.leader.start() })
     }
 
     /// The trim point just behind our fence: everything before our epoch.
@@ -264,12 +245,7 @@ impl Writer {
     #[must_use]
     pub fn oldest_put_age(&self) -> Option<Duration> {
         let now = self.inner.journal.shared.env.now();
-        self.inner
-            .core
-            .lock()
-            .queue
-            .oldest_sent()
-            .map(|sent| now.since(sent))
+        self.inner.core.lock().queue.oldest_sent().map(|sent| now.since(sent))
     }
 
     /// Takes no more entries and waits until nothing is queued or on its way.
@@ -287,11 +263,7 @@ impl Writer {
     }
 
     fn why(&self) -> WriteError {
-        self.inner
-            .ended
-            .borrow()
-            .clone()
-            .unwrap_or(WriteError::Closed)
+        self.inner.ended.borrow().clone().unwrap_or(WriteError::Closed)
     }
 }
 
@@ -304,10 +276,7 @@ impl Inner {
         permit: tokio::sync::OwnedSemaphorePermit,
     ) -> Result<Pending, WriteError> {
         if attributes.len() > ATTRIBUTES_LIMIT {
-            let detail = format!(
-                "{} bytes of entry attributes, at most {ATTRIBUTES_LIMIT}",
-                attributes.len()
-            );
+            let detail = format!("{} bytes of entry attributes, at most {ATTRIBUTES_LIMIT}", attributes.len());
             return Err(WriteError::TooLarge(detail));
         }
         let (done, answer) = oneshot::channel();
@@ -316,13 +285,7 @@ impl Inner {
             if core.closed || core.leader.ended() {
                 return Err(self.ended.borrow().clone().unwrap_or(WriteError::Closed));
             }
-            core.queue.push(Queued {
-                payload,
-                payload_crc,
-                attributes,
-                done,
-                permit,
-            });
+            core.queue.push(Queued { payload, payload_crc, attributes, done, permit });
         }
         self.drive(&Event::Append, None);
         Ok(Pending { answer })
@@ -335,12 +298,7 @@ impl Inner {
     }
 
     /// As `drive`; a put of the number `hedge` is then a second attempt beside the first.
-    fn drive_as(
-        self: &Arc<Self>,
-        event: &Event,
-        landed: Option<(u64, Landed)>,
-        hedge: Option<u64>,
-    ) {
+    fn drive_as(self: &Arc<Self>, event: &Event, landed: Option<(u64, Landed)>, hedge: Option<u64>) {
         let now = self.journal.now();
         let mut work = Vec::new();
         let mut end = None;
@@ -356,12 +314,8 @@ impl Inner {
                 match command {
                     Command::ReadTrim => work.push(Work::Prove),
                     Command::ReadHeader { number } => work.push(Work::Look(number)),
-                    Command::Put(order) => {
-                        work.extend(self.attempt(core, order, hedge == Some(order.number)))
-                    }
-                    Command::Committed { number } => core
-                        .queue
-                        .commit(number, |flying| self.committed(flying, now)),
+                    Command::Put(order) => work.extend(self.attempt(core, order, hedge == Some(order.number))),
+                    Command::Committed { number } => core.queue.commit(number, |flying| self.committed(flying, now)),
                     Command::StepDown { by } => end = Some(WriteError::Deposed { by }),
                     Command::Halt(corruption) => end = Some(WriteError::Corrupt(corruption)),
                     Command::Begin { .. }

@@ -5,12 +5,8 @@ use highwater_env::sim::DiskFaults;
 
 use super::*;
 
-const SLOW: DiskFaults = DiskFaults {
-    full: false,
-    fail_sync: false,
-    slow_sync: Some(Duration::from_millis(10)),
-    fail_read: false,
-};
+const SLOW: DiskFaults =
+    DiskFaults { full: false, fail_sync: false, slow_sync: Some(Duration::from_millis(10)), fail_read: false };
 
 #[tokio::test]
 async fn frames_gather_while_a_sync_is_in_flight() {
@@ -20,9 +16,7 @@ async fn frames_gather_while_a_sync_is_in_flight() {
     let before = bench.sim.disk.syncs();
     bench.append(0, 1, 10).unwrap();
     bench.sim.clock.advance(Duration::from_millis(1)).await;
-    let gathered: Vec<_> = (2..40)
-        .map(|offset| bench.append(offset % 3, i64::from(offset), 100).unwrap())
-        .collect();
+    let gathered: Vec<_> = (2..40).map(|offset| bench.append(offset % 3, i64::from(offset), 100).unwrap()).collect();
     let last = gathered[gathered.len() - 1];
     assert_eq!(bench.heard.synced.lock().unwrap() & 0xffff, 0);
     bench.settle().await;
@@ -48,10 +42,7 @@ async fn what_was_synced_comes_back_in_order_and_positions_go_on_ascending() {
         assert_eq!(offsets(&frames), (0..offset).collect::<Vec<_>>());
         assert!(frames.is_sorted_by(|left, right| left.seq < right.seq));
         let frame = &frames[4];
-        assert_eq!(
-            (frame.shard, frame.epoch, frame.tp),
-            (ShardId(1), Epoch(1), tp(1))
-        );
+        assert_eq!((frame.shard, frame.epoch, frame.tp), (ShardId(1), Epoch(1), tp(1)));
         assert_eq!(frame.batch, batch(4, 1000));
         assert_eq!(recovered.truncated, None);
     }
@@ -72,10 +63,7 @@ async fn released_files_are_recycled_and_what_they_held_stays_gone() {
     bench = next;
     // The newest file's frames may come back, nothing older.
     let offsets = offsets(&all(&mut recovered).await);
-    assert!(
-        offsets.len() < 10 && offsets.last() == Some(&199) && offsets.is_sorted(),
-        "{offsets:?}"
-    );
+    assert!(offsets.len() < 10 && offsets.last() == Some(&199) && offsets.is_sorted(), "{offsets:?}");
     bench.wal.release(ShardId(0), WalSeq(u64::MAX));
     bench.settle().await;
     assert_eq!(bench.wal.usage().pinned_bytes, 0);
@@ -102,11 +90,7 @@ async fn a_slow_shard_pins_only_its_own_files() {
 
 #[tokio::test]
 async fn at_the_limit_appends_wait_for_a_release() {
-    let bench = Bench::new(WalOptions {
-        max_bytes: 2 * FILE_BYTES,
-        ..options()
-    })
-    .await;
+    let bench = Bench::new(WalOptions { max_bytes: 2 * FILE_BYTES, ..options() }).await;
     let mut taken = Vec::new();
     let full = loop {
         match bench.append(0, taken.len() as i64, 8000) {
@@ -127,9 +111,7 @@ async fn at_the_limit_appends_wait_for_a_release() {
     assert!(!waiter.is_finished());
     assert_eq!(bench.wal.usage().waiting, 1);
     assert_eq!(bench.wal.usage().disk_bytes, 2 * FILE_BYTES);
-    bench
-        .wal
-        .release(ShardId(0), WalSeq(bench.heard.synced.lock().unwrap()));
+    bench.wal.release(ShardId(0), WalSeq(bench.heard.synced.lock().unwrap()));
     bench.settle().await;
     waiter.await.unwrap();
     bench.append(0, taken.len() as i64, 8000).unwrap();
@@ -140,10 +122,7 @@ async fn at_the_limit_appends_wait_for_a_release() {
 async fn a_full_disk_is_waited_out() {
     let bench = Bench::new(options()).await;
     bench.settle().await;
-    bench.sim.disk.set_faults(DiskFaults {
-        full: true,
-        ..DiskFaults::default()
-    });
+    bench.sim.disk.set_faults(DiskFaults { full: true, ..DiskFaults::default() });
     let mut offset = 0;
     while bench.append(0, offset, 8000).is_ok() {
         bench.settle().await;
@@ -166,10 +145,7 @@ async fn a_full_disk_is_waited_out() {
 async fn a_failed_sync_is_final_for_its_file() {
     let bench = Bench::new(options()).await;
     bench.write(0, 0, 100).await;
-    bench.sim.disk.set_faults(DiskFaults {
-        fail_sync: true,
-        ..DiskFaults::default()
-    });
+    bench.sim.disk.set_faults(DiskFaults { fail_sync: true, ..DiskFaults::default() });
     let failed = bench.append(0, 1, 100).unwrap();
     bench.sim.clock.advance(Duration::from_millis(1)).await;
     assert_eq!(*bench.heard.failed.lock(), [(failed.0, failed.0)]);
@@ -188,10 +164,7 @@ async fn a_failed_sync_is_final_for_its_file() {
 async fn a_file_that_cannot_be_synced_at_start_is_replayed_and_given_up() {
     let bench = Bench::new(options()).await;
     bench.write(0, 0, 100).await;
-    bench.sim.disk.set_faults(DiskFaults {
-        fail_sync: true,
-        ..DiskFaults::default()
-    });
+    bench.sim.disk.set_faults(DiskFaults { fail_sync: true, ..DiskFaults::default() });
     bench.append(0, 1, 100).unwrap();
     bench.sim.clock.advance(Duration::from_millis(1)).await;
     // The file does not sync any more, whatever comes.
@@ -230,11 +203,7 @@ async fn close_writes_what_it_has_and_leaves_nothing_to_replay() {
 
 #[tokio::test]
 async fn close_without_room_reports_failure() {
-    let bench = Bench::new(WalOptions {
-        max_bytes: 2 * FILE_BYTES,
-        ..options()
-    })
-    .await;
+    let bench = Bench::new(WalOptions { max_bytes: 2 * FILE_BYTES, ..options() }).await;
     let mut last = None;
     for offset in 0.. {
         match bench.append(0, offset, 8000) {
@@ -251,41 +220,18 @@ async fn close_without_room_reports_failure() {
 #[tokio::test]
 async fn frames_too_large_and_impossible_options_are_refused() {
     let bench = Bench::new(options()).await;
-    assert!(
-        matches!(bench.append(0, 0, 48 * 1024), Err(WalFull::TooLarge { bytes, limit }) if bytes > limit)
-    );
+    assert!(matches!(bench.append(0, 0, 48 * 1024), Err(WalFull::TooLarge { bytes, limit }) if bytes > limit));
     bench.write(0, 0, 47 * 1024).await;
     bench.write(0, 1, 47 * 1024).await;
     for wrong in [
-        WalOptions {
-            file_bytes: 5000,
-            ..options()
-        },
-        WalOptions {
-            file_bytes: 0,
-            ..options()
-        },
-        WalOptions {
-            max_bytes: FILE_BYTES,
-            ..options()
-        },
-        WalOptions {
-            max_bytes: u64::MAX,
-            ..options()
-        },
-        WalOptions {
-            buffer_bytes: 100,
-            ..options()
-        },
-        WalOptions {
-            file_bytes: 8192,
-            ..options()
-        },
+        WalOptions { file_bytes: 5000, ..options() },
+        WalOptions { file_bytes: 0, ..options() },
+        WalOptions { max_bytes: FILE_BYTES, ..options() },
+        WalOptions { max_bytes: u64::MAX, ..options() },
+        WalOptions { buffer_bytes: 100, ..options() },
+        WalOptions { file_bytes: 8192, ..options() },
     ] {
-        assert!(matches!(
-            Bench::open(SimEnv::new(1), wrong).await,
-            Err(WalError::Options(_))
-        ));
+        assert!(matches!(Bench::open(SimEnv::new(1), wrong).await, Err(WalError::Options(_))));
     }
 }
 
@@ -298,34 +244,14 @@ async fn a_deposed_tail_is_set_aside_and_can_be_read() {
     let (bench, mut recovered) = bench.kill().await;
     let mut frames = all(&mut recovered).await;
     frames.retain(|frame| frame.shard == ShardId(1));
-    let path = bench
-        .wal
-        .set_aside(ShardId(1), Epoch(1), &frames)
-        .await
-        .unwrap();
-    assert_eq!(
-        bench
-            .wal
-            .set_aside(ShardId(1), Epoch(1), &frames)
-            .await
-            .unwrap(),
-        path
-    );
-    assert!(matches!(
-        bench.wal.set_aside(ShardId(1), Epoch(1), &[]).await,
-        Err(WalError::Nothing)
-    ));
+    let path = bench.wal.set_aside(ShardId(1), Epoch(1), &frames).await.unwrap();
+    assert_eq!(bench.wal.set_aside(ShardId(1), Epoch(1), &frames).await.unwrap(), path);
+    assert!(matches!(bench.wal.set_aside(ShardId(1), Epoch(1), &[]).await, Err(WalError::Nothing)));
     bench.wal.release(ShardId(1), frames.last().unwrap().seq);
     let mut side = SideFile::open(&bench.sim.env, &path).await.unwrap();
     for frame in &frames {
         let read = side.next().await.unwrap().unwrap();
-        assert_eq!(
-            RecoveredFrame {
-                seq: frame.seq,
-                ..read
-            },
-            *frame
-        );
+        assert_eq!(RecoveredFrame { seq: frame.seq, ..read }, *frame);
     }
     assert!(side.next().await.unwrap().is_none());
     spoil(&bench.sim.env, &path, 9000).await;
@@ -343,16 +269,10 @@ async fn a_deposed_tail_is_set_aside_and_can_be_read() {
 async fn on_the_machines_own_disk() {
     let dir = tempfile::tempdir().unwrap();
     let env = RealEnv::new(tokio::runtime::Handle::current());
-    let options = WalOptions {
-        dir: dir.path().join("wal"),
-        file_bytes: 1 << 20,
-        max_bytes: 16 << 20,
-        buffer_bytes: 256 << 10,
-    };
+    let options =
+        WalOptions { dir: dir.path().join("wal"), file_bytes: 1 << 20, max_bytes: 16 << 20, buffer_bytes: 256 << 10 };
     let heard = Arc::new(Heard::default());
-    let (wal, _) = Wal::open(env.clone(), options.clone(), heard.clone())
-        .await
-        .unwrap();
+    let (wal, _) = Wal::open(env.clone(), options.clone(), heard.clone()).await.unwrap();
     let writers = (0..4u32).map(|shard| {
         let wal = wal.clone();
         tokio::spawn(async move {

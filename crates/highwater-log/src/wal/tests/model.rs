@@ -71,36 +71,21 @@ impl Model {
     }
 
     fn is_released(&self, shard: u32, seq: u64) -> bool {
-        self.released
-            .get(&shard)
-            .is_some_and(|released| seq <= *released)
+        self.released.get(&shard).is_some_and(|released| seq <= *released)
     }
 
     fn check(&mut self, frames: &[RecoveredFrame]) {
-        assert!(
-            frames.is_sorted_by(|left, right| left.seq < right.seq),
-            "out of order"
-        );
+        assert!(frames.is_sorted_by(|left, right| left.seq < right.seq), "out of order");
         let mut found = BTreeMap::new();
         for frame in frames {
             let Some((shard, batch)) = self.appended.get(&frame.seq.0) else {
-                panic!(
-                    "invented, or left out by an earlier recovery: {}",
-                    frame.seq
-                );
+                panic!("invented, or left out by an earlier recovery: {}", frame.seq);
             };
-            assert_eq!(
-                (*shard, batch, tp(*shard)),
-                (frame.shard.0, &frame.batch, frame.tp)
-            );
+            assert_eq!((*shard, batch, tp(*shard)), (frame.shard.0, &frame.batch, frame.tp));
             found.insert(frame.seq.0, *shard);
         }
         for (seq, shard) in &self.durable {
-            assert!(
-                found.contains_key(seq) || self.is_released(*shard, *seq),
-                "lost: {}",
-                WalSeq(*seq)
-            );
+            assert!(found.contains_key(seq) || self.is_released(*shard, *seq), "lost: {}", WalSeq(*seq));
         }
         // What one recovery left out, no later one gives back: its offsets may be given again. But for
         // what is released, and so in the bucket: the removal of its file may be undone by a crash.
@@ -130,19 +115,9 @@ async fn run(steps: Vec<Step>) {
         match step {
             Step::Append { shard, records } => {
                 let batch = batch(model.next_offset, records);
-                let frame = Frame {
-                    shard: ShardId(shard),
-                    epoch: Epoch(1),
-                    tp: tp(shard),
-                    batch: &batch,
-                };
+                let frame = Frame { shard: ShardId(shard), epoch: Epoch(1), tp: tp(shard), batch: &batch };
                 if let Ok(seq) = bench.wal.append(frame) {
-                    assert!(
-                        model
-                            .appended
-                            .last_key_value()
-                            .is_none_or(|(last, _)| *last < seq.0)
-                    );
+                    assert!(model.appended.last_key_value().is_none_or(|(last, _)| *last < seq.0));
                     model.appended.insert(seq.0, (shard, batch));
                     model.next_offset += 1;
                 }
@@ -150,30 +125,17 @@ async fn run(steps: Vec<Step>) {
             Step::Wait { ms } => bench.sim.clock.advance(Duration::from_millis(ms)).await,
             Step::Release { shard, part } => {
                 model.hear(&bench.heard);
-                let own: Vec<u64> = model
-                    .durable
-                    .iter()
-                    .filter(|(_, owner)| **owner == shard)
-                    .map(|(seq, _)| *seq)
-                    .collect();
+                let own: Vec<u64> =
+                    model.durable.iter().filter(|(_, owner)| **owner == shard).map(|(seq, _)| *seq).collect();
                 if let Some(seq) = own.get((own.len() * part / 4).saturating_sub(1)) {
                     bench.wal.release(ShardId(shard), WalSeq(*seq));
                     let released = model.released.entry(shard).or_default();
                     *released = (*released).max(*seq);
                 }
             }
-            Step::Faults {
-                fail_sync,
-                full,
-                slow,
-            } => {
+            Step::Faults { fail_sync, full, slow } => {
                 let slow_sync = slow.then_some(Duration::from_millis(4));
-                bench.sim.disk.set_faults(DiskFaults {
-                    full,
-                    fail_sync,
-                    slow_sync,
-                    fail_read: false,
-                });
+                bench.sim.disk.set_faults(DiskFaults { full, fail_sync, slow_sync, fail_read: false });
             }
             Step::Crash { .. } | Step::Kill | Step::Close => {
                 if matches!(step, Step::Close) {
@@ -183,19 +145,11 @@ async fn run(steps: Vec<Step>) {
                     closing.await.unwrap();
                     let heard = &bench.heard;
                     let last = model.appended.last_key_value().map(|(seq, _)| *seq);
-                    let told = heard
-                        .synced
-                        .lock()
-                        .max(heard.failed.lock().iter().map(|(_, to)| *to).max());
-                    assert!(
-                        told.is_none() || told == last,
-                        "not all frames were reported"
-                    );
+                    let told = heard.synced.lock().max(heard.failed.lock().iter().map(|(_, to)| *to).max());
+                    assert!(told.is_none() || told == last, "not all frames were reported");
                 }
                 model.hear(&bench.heard);
-                let Bench {
-                    sim, wal, heard, ..
-                } = bench;
+                let Bench { sim, wal, heard, .. } = bench;
                 drop(wal);
                 // A disk that failed a sync is not asked to keep what only its cache has.
                 let sound = heard.failed.lock().is_empty();
@@ -218,10 +172,7 @@ async fn run(steps: Vec<Step>) {
     bench.write(0, model.next_offset, 100).await;
     bench.settle().await;
     assert!(bench.wal.usage().disk_bytes <= options().max_bytes);
-    assert_eq!(
-        bench.wal.usage().disk_bytes,
-        bench.files().await.len() as u64 * FILE_BYTES
-    );
+    assert_eq!(bench.wal.usage().disk_bytes, bench.files().await.len() as u64 * FILE_BYTES);
 }
 
 proptest! {
@@ -235,8 +186,5 @@ proptest! {
 }
 
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok())
-        .unwrap_or(64)
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(64)
 }
