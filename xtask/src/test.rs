@@ -112,7 +112,8 @@ fn end_to_end(arguments: &Arguments, parts: &Parts, counts: &mut Counts) -> Resu
         System::Highwater => environment.push((BINARY_VARIABLE, build_highwater()?.into())),
         System::Kafka => environment.push((SYSTEM_VARIABLE, "kafka".into())),
     }
-    cargo.envs(environment).arg("--");
+    // The errors of these tests say where; the stack of the test runner would bury them.
+    cargo.env("RUST_LIB_BACKTRACE", "0").envs(environment).arg("--");
     cargo.args(["--test-threads", END_TO_END_THREADS]).args(&arguments.only);
     counts.run("end-to-end tests", &mut cargo)
 }

@@ -18,6 +18,14 @@ pub struct ByteBudget {
 pub struct Charge {
     permit: OwnedSemaphorePermit,
     waiting: Arc<AtomicUsize>,
+    pressure: Option<Pressure>,
+}
+
+/// Something else that who holds a charge may be keeping from others: how often they went without.
+struct Pressure {
+    refused: Arc<AtomicUsize>,
+    /// The count when the charge was taken.
+    before: usize,
 }
 
 /// Counts one who waits, also if it stops waiting.
@@ -61,7 +69,7 @@ impl ByteBudget {
     }
 
     fn charge(&self, permit: OwnedSemaphorePermit) -> Charge {
-        Charge { permit, waiting: Arc::clone(&self.waiting) }
+        Charge { permit, waiting: Arc::clone(&self.waiting), pressure: None }
     }
 
     /// Takes what `wanted` asks, but never more than one part in `share` of what is free, nor less
@@ -93,9 +101,18 @@ impl Charge {
         self.permit.num_permits()
     }
 
-    /// Whether somebody waits for bytes of the same budget.
+    /// The charge also stands for memory of another kind, which others went without so often.
+    pub fn under_pressure_of(&mut self, refused: &Arc<AtomicUsize>) {
+        let before = refused.load(Ordering::Relaxed);
+        self.pressure = Some(Pressure { refused: Arc::clone(refused), before });
+    }
+
+    /// Whether somebody waits for bytes of the same budget, or went without what this stands for.
     pub fn is_wanted(&self) -> bool {
-        self.bytes() > 0 && self.waiting.load(Ordering::Relaxed) > 0
+        let others = self.pressure.as_ref();
+        self.bytes() > 0
+            && (self.waiting.load(Ordering::Relaxed) > 0
+                || others.is_some_and(|others| others.refused.load(Ordering::Relaxed) != others.before))
     }
 
     /// Gives back all but `bytes`.

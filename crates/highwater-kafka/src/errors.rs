@@ -33,7 +33,7 @@ pub const fn of_read(error: &ReadError) -> ErrorCode {
         ReadError::OutOfRange(_) => ErrorCode::OffsetOutOfRange,
         ReadError::NotLeader => ErrorCode::NotLeaderOrFollower,
         ReadError::Unknown => ErrorCode::UnknownTopicOrPartition,
-        ReadError::Storage(_) => ErrorCode::KafkaStorageError,
+        ReadError::Storage(_) | ReadError::Busy => ErrorCode::KafkaStorageError,
     }
 }
 

@@ -63,7 +63,8 @@ impl Server {
         let shared = Arc::new(Shared {
             env: env.clone(),
             service,
-            requests: ByteBudget::new(config.request_memory_bytes),
+            requests: ByteBudget::new(config.request_memory_bytes / 4),
+            appends: ByteBudget::new(config.request_memory_bytes - config.request_memory_bytes / 4),
             max_request_bytes: config.max_request_bytes,
             max_idle: config.connections_max_idle,
             draining: draining.clone(),

@@ -177,6 +177,9 @@ pub enum ReadError {
     /// The topic was deleted.
     #[error("unknown partition")]
     Unknown,
+    /// There is no memory at present to read from the bucket: ask again. A fetch answers nothing.
+    #[error("no memory to read from the bucket at present")]
+    Busy,
     /// The bucket failed. Kafka: KAFKA_STORAGE_ERROR.
     #[error("storage failed: {0}")]
     Storage(String),

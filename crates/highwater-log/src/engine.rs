@@ -1,6 +1,7 @@
 //! The engine of one broker: its shards, its write-ahead log, start and end.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use highwater_env::{Env, TaskHandle};
@@ -121,7 +122,7 @@ impl Engine {
         let interval = options.paced.then_some(options.flush_interval);
         let shared = Arc::new(Shared {
             pacer: Arc::new(Pacer::new(interval, env.now())),
-            blocks: BlockCache::new(Arc::clone(&store), options.block_cache_bytes),
+            blocks: BlockCache::new(env.clone(), Arc::clone(&store), options.block_cache_bytes),
             env,
             store,
             meta,
@@ -134,12 +135,12 @@ impl Engine {
         let (draining, drain) = watch::channel(false);
         let mut leading = Vec::new();
         for shard in shared.shards.iter() {
-            let taken = recover::take_over(&shared, shard.id)
+            let taken = recover::take_over(&shared, shard.id, recover::Tail::Kept)
                 .await
                 .map_err(|source| StartError::Recover { shard: shard.id, source })?;
             leading.push(leader::start(&shared, shard, taken, drain.clone()));
         }
-        replay::replay(&shared, &leading, recovered).await?;
+        replay::replay(&shared, &mut leading, recovered).await?;
         let spawn = |leading: Leading| leader::supervise(Arc::clone(&shared), leading, drain.clone());
         let leaders = leading
             .into_iter()
@@ -176,22 +177,21 @@ impl Engine {
 impl Log {
     /// The handle of a partition that this broker leads.
     pub fn partition(&self, tp: TopicPartition) -> Result<Partition, PartitionError> {
-        let state = self.shared.meta.state();
-        let topic = state.topic_by_id(tp.topic).ok_or(PartitionError::Unknown)?;
-        let index = usize::try_from(tp.partition).map_err(|_| PartitionError::Unknown)?;
-        let shard = *topic.partitions.get(index).ok_or(PartitionError::Unknown)?;
+        let shard = self.shared.meta.state().shard_of(tp).ok_or(PartitionError::Unknown)?;
         let shard = self.shared.shards.get(shard.0 as usize).ok_or(PartitionError::NotLeader)?;
         let mut live = shard.live.lock();
         let epoch = live.epoch.ok_or(PartitionError::NotLeader)?;
         let slot = match live.slots.get(&tp) {
             Some(slot) => *slot,
-            None => live.add(PartitionLive::new(
-                tp,
-                Arc::clone(&topic.settings),
-                0,
-                0,
-                crate::shard::producers::Producers::default(),
-            )),
+            None => {
+                // Looked at again under the lock: a topic that is there now has not been deleted
+                // from memory yet, so it cannot come back as an empty one.
+                let state = self.shared.meta.state();
+                let topic = state.topic_by_id(tp.topic).ok_or(PartitionError::Unknown)?;
+                let committed = shard.committed.read();
+                let (settings, record) = (Arc::clone(&topic.settings), committed.partitions.get(&tp));
+                live.add(PartitionLive::of(tp, settings, record))
+            }
         };
         drop(live);
         Ok(Partition { shared: Arc::clone(&self.shared), shard: Arc::clone(shard), slot, epoch, tp })
@@ -215,6 +215,12 @@ impl Log {
         let shard = self.shared.shards.get(shard.0 as usize)?;
         let epoch = shard.live.lock().epoch;
         epoch.map(highwater_types::Epoch::as_leader_epoch)
+    }
+
+    /// Counts reads from the bucket that gave up for want of memory, because readers hold on to
+    /// what they were given: a reason to part with one that takes nothing.
+    pub fn refused_reads(&self) -> &Arc<AtomicUsize> {
+        self.shared.blocks.refused()
     }
 
     /// Bytes in memory that the bucket does not have yet.

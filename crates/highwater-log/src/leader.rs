@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use highwater_env::TaskHandle;
-use highwater_types::Epoch;
+use highwater_journal::WriteError;
+use highwater_types::{Epoch, ShardId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::{RETRY_AFTER, Shared};
 use crate::flush::committer::{Committer, Ended};
 use crate::flush::flusher::Flusher;
-use crate::recover::{self, RecoverError, TakenShard};
+use crate::recover::{self, RecoverError, Tail, TakenShard};
 use crate::shard::Shard;
 use crate::shard::live::PartitionLive;
 use crate::wal::{RecoveredFrame, WalSeq};
@@ -28,6 +29,16 @@ pub struct Leading {
 }
 
 impl Leading {
+    /// Resolves when the shard is lost before it was opened. May be cancelled.
+    pub async fn lost(&mut self) -> (ShardId, RecoverError) {
+        let error = match (&mut self.ended).await {
+            Ok(Ended::Lost(reason)) => RecoverError::from(reason),
+            Ok(Ended::Broken(why)) => RecoverError::Corrupt(why),
+            Ok(Ended::Drained) | Err(_) => RecoverError::Corrupt("the shard's tasks ended".into()),
+        };
+        (self.shard.id, error)
+    }
+
     /// Begins to serve.
     pub fn open(&self) {
         self.shard.live.lock().epoch = Some(self.epoch);
@@ -42,10 +53,7 @@ pub fn start(shared: &Arc<Shared>, shard: &Arc<Shard>, taken: TakenShard, draini
     {
         let mut live = shard.live.lock();
         for (tp, settings) in partitions {
-            let record = manifest.partitions.get(&tp);
-            let (log_start, log_end) = record.map_or((0, 0), |record| (record.log_start, record.log_end));
-            let producers = record.map(|record| record.producers.clone()).unwrap_or_default();
-            live.add(PartitionLive::new(tp, settings, log_start, log_end, producers));
+            live.add(PartitionLive::of(tp, settings, manifest.partitions.get(&tp)));
         }
         let gone = manifest.partitions.keys().filter(|tp| !live.slots.contains_key(tp));
         shard.removed.lock().extend(gone);
@@ -93,25 +101,21 @@ pub fn supervise(shared: Arc<Shared>, leading: Leading, draining: watch::Receive
             let epoch = leading.epoch;
             let ended = leading.ended.await;
             leading.flusher.abort();
-            match ended {
+            match &ended {
                 Ok(Ended::Drained) => {
                     shard.live.lock().epoch = None;
                     return;
                 }
+                Ok(Ended::Lost(WriteError::Corrupt(why))) => broken(&shard, epoch, &why.to_string()),
                 Ok(Ended::Lost(reason)) => {
                     tracing::warn!(shard = %shard.id, %epoch, %reason, "leadership is lost");
-                    step_down(&shared, &shard, epoch).await;
                 }
-                Ok(Ended::Broken(why)) => {
-                    tracing::error!(shard = %shard.id, %epoch, %why, "the shard stops: its objects contradict each other and must be looked at before a restart");
-                    step_down(&shared, &shard, epoch).await;
-                    return;
-                }
-                Err(_) => {
-                    tracing::error!(shard = %shard.id, %epoch, "the shard's committer failed; the shard stops");
-                    step_down(&shared, &shard, epoch).await;
-                    return;
-                }
+                Ok(Ended::Broken(why)) => broken(&shard, epoch, why),
+                Err(_) => broken(&shard, epoch, "its committer failed"),
+            }
+            let set_aside = step_down(&shared, &shard, epoch, &draining).await;
+            if !set_aside || !matches!(&ended, Ok(Ended::Lost(reason)) if !matches!(reason, WriteError::Corrupt(_))) {
+                return;
             }
             match come_back(&shared, &shard, &draining).await {
                 Some(again) => leading = again,
@@ -121,8 +125,16 @@ pub fn supervise(shared: Arc<Shared>, leading: Leading, draining: watch::Receive
     })
 }
 
-/// Nothing more is acknowledged. What only our disk has is a deposed tail: it goes to a side file.
-async fn step_down(shared: &Shared, shard: &Arc<Shard>, epoch: Epoch) {
+fn broken(shard: &Shard, epoch: Epoch, why: &str) {
+    tracing::error!(
+        shard = %shard.id, %epoch, why,
+        "the shard stops: its objects contradict each other and must be looked at before a restart"
+    );
+}
+
+/// Nothing more is acknowledged. What only our disk has is a deposed tail: it goes to a side file
+/// before anything else is written or released. `false` if the engine drained before that.
+async fn step_down(shared: &Shared, shard: &Arc<Shard>, epoch: Epoch, draining: &watch::Receiver<bool>) -> bool {
     let (tail, last, effects, open) = {
         let mut live = shard.live.lock();
         let tail = live.unflushed_local();
@@ -132,23 +144,31 @@ async fn step_down(shared: &Shared, shard: &Arc<Shard>, epoch: Epoch) {
     };
     effects.run();
     shard.room.release(open);
-    let Some(last) = last else { return };
+    let Some(last) = last else { return true };
     let frame = |(tp, batch)| RecoveredFrame { seq: WalSeq(0), shard: shard.id, epoch, tp, batch };
     let frames: Vec<RecoveredFrame> = tail.into_iter().map(frame).collect();
-    if !frames.is_empty() {
+    while !frames.is_empty() {
         match shared.wal.set_aside(shard.id, epoch, &frames).await {
-            Ok(path) => tracing::warn!(
-                shard = %shard.id, %epoch, batches = frames.len(), path = %path.display(),
-                "batches that only this broker had were set aside, another leader goes on without them"
-            ),
-            Err(error) => {
-                // Their frames stay in the log, and the next start sets them aside.
-                tracing::error!(shard = %shard.id, %error, "a deposed tail could not be set aside");
-                return;
+            Ok(path) => {
+                tracing::warn!(
+                    shard = %shard.id, %epoch, batches = frames.len(), path = %path.display(),
+                    "batches that only this broker had were set aside, another leader goes on without them"
+                );
+                break;
             }
+            Err(error) => tracing::error!(
+                shard = %shard.id, %error,
+                "a deposed tail could not be set aside: free space on the disk; trying again"
+            ),
         }
+        // Not released: the next start finds the frames in the log.
+        if *draining.borrow() {
+            return false;
+        }
+        shared.env.sleep(RETRY_AFTER).await;
     }
     shared.wal.release(shard.id, last);
+    true
 }
 
 /// Takes the shard over again, unless the engine drains first.
@@ -158,7 +178,7 @@ async fn come_back(shared: &Arc<Shared>, shard: &Arc<Shard>, draining: &watch::R
         if *draining.borrow() {
             return None;
         }
-        match recover::take_over(shared, shard.id).await {
+        match recover::take_over(shared, shard.id, Tail::SetAside).await {
             Ok(taken) => {
                 let leading = start(shared, shard, taken, draining.clone());
                 leading.open();

@@ -12,6 +12,7 @@ use crate::api::{
 };
 use crate::engine::Shared;
 use crate::manifest::Located;
+use crate::read::block::Block;
 use crate::shard::Shard;
 use crate::shard::admit;
 use crate::shard::live::{Append, Slot};
@@ -175,12 +176,13 @@ impl Partition {
         Ok(Plan::Tail(ReadOutcome { chunks, bytes, marks, aborted: Vec::new() }))
     }
 
-    async fn block(&self, extent: &Located) -> Result<Arc<crate::read::block::Block>, ReadError> {
+    async fn block(&self, extent: &Located) -> Result<Arc<Block>, ReadError> {
         let name = self.shared.segment_name(self.shard.id, extent.segment.number);
-        self.shared.blocks.get(self.shard.id, &name, extent).await.map_err(|error| {
+        let loaded = self.shared.blocks.get(self.shard.id, &name, extent).await.map_err(|error| {
             tracing::error!(partition = %self.tp, %error, "a segment could not be read");
             ReadError::Storage(error.to_string())
-        })
+        })?;
+        loaded.ok_or(ReadError::Busy)
     }
 
     /// Finds an offset by position or time. `None` if no record is at or after the time.

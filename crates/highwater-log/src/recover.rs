@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::{Buf, BufMut, Bytes, BytesMut};
-use highwater_format::segment::{Footer, Tail};
+use bytes::Bytes;
+use highwater_format::segment::{Footer, Tail as FooterTail};
 use highwater_journal::{
-    Claim, EntryRef, Journal, JournalOptions, Loaded, SnapshotJournal, TakeOverError, TakenOver, TrimPoint, TrimSource,
+    Claim, EntryRef, Journal, JournalOptions, Loaded, SnapshotJournal, TakeOverError, TrimPoint, TrimSource,
     WriteError, Writer,
 };
 use highwater_store::{Body, BucketTime, ReadRange, StoreError, StoreErrorKind};
@@ -21,9 +21,12 @@ use crate::flush::seal;
 use crate::manifest::{Edit, Manifest, SegmentHead, SegmentRecord, Start, codec};
 
 /// Offsets that a leader may give beyond a partition's committed end while only its own disk has
-/// them. A takeover without that disk goes on behind them, so that no offset is given twice. Named
-/// in each fence, so that a changed value takes effect with a new one.
+/// them. A takeover without that disk goes on behind them, so that no offset is given twice. The
+/// manifest names the value of the one who leads, so that a changed one takes effect with a new leader.
 pub const OFFSET_RESERVE: i64 = 1 << 20;
+
+/// A takeover lists what it found in edits of about this size.
+const EDIT_BYTES: usize = 4 << 20;
 
 /// First read of a segment's end: nearly always the whole footer.
 const FOOTER_GUESS_BYTES: u64 = 64 << 10;
@@ -77,34 +80,13 @@ impl From<WriteError> for RecoverError {
     }
 }
 
-/// What a fence of a shard's journal says besides its epoch: whose it is.
-///
-/// ```text
-/// version u16 (1) | identity u128 | reserve i64, little-endian
-/// ```
+/// Whose tail it was that the new leader goes on from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FenceNote {
-    identity: u128,
-    reserve: i64,
-}
-
-impl FenceNote {
-    fn encode(self) -> Bytes {
-        let mut out = BytesMut::with_capacity(26);
-        out.put_u16_le(1);
-        out.put_u128_le(self.identity);
-        out.put_i64_le(self.reserve);
-        out.freeze()
-    }
-
-    fn decode(mut bytes: &[u8]) -> Result<Self, RecoverError> {
-        let cut = |_| RecoverError::Corrupt("a fence's note is cut short".into());
-        let version = bytes.try_get_u16_le().map_err(cut)?;
-        if version != 1 {
-            return Err(RecoverError::Corrupt(format!("a fence's note has version {version}: upgrade the broker")));
-        }
-        Ok(Self { identity: bytes.try_get_u128_le().map_err(cut)?, reserve: bytes.try_get_i64_le().map_err(cut)? })
-    }
+pub enum Tail {
+    /// Our disk may hold what the bucket does not: it will be replayed if nobody else led.
+    Kept,
+    /// It was set aside: as after another broker.
+    SetAside,
 }
 
 /// Prefix of a shard's data.
@@ -146,7 +128,7 @@ fn replay(loaded: Loaded) -> Result<Manifest, RecoverError> {
 }
 
 /// Takes the shard over. Retries nothing: the caller looks at the lease and comes again.
-pub async fn take_over(shared: &Shared, shard: ShardId) -> Result<TakenShard, RecoverError> {
+pub async fn take_over(shared: &Shared, shard: ShardId, tail: Tail) -> Result<TakenShard, RecoverError> {
     let options = |prefix: String| JournalOptions {
         prefix,
         window: shared.options.window,
@@ -154,7 +136,6 @@ pub async fn take_over(shared: &Shared, shard: ShardId) -> Result<TakenShard, Re
         gc_grace: shared.options.gc_grace,
         hedge: shared.options.paced,
     };
-    let note = FenceNote { identity: shared.options.identity, reserve: OFFSET_RESERVE }.encode();
     let new_snapshots = || {
         let (env, store) = (shared.env.clone(), Arc::clone(&shared.store));
         SnapshotJournal::new(env, store, shared.incarnation, options(manifest_prefix(shard)))
@@ -167,9 +148,9 @@ pub async fn take_over(shared: &Shared, shard: ShardId) -> Result<TakenShard, Re
         options(segments_prefix(shard)),
     );
     let trims = Arc::new(ManifestTrims(new_snapshots()));
-    let data = journal.take_over(trims, Claim::Next, note.clone()).await?;
+    let data = journal.take_over(trims, Claim::Next, Bytes::new()).await?;
     let epoch = data.writer.epoch();
-    let fenced = snapshots.take_over(epoch, note).await?;
+    let fenced = snapshots.take_over(epoch, Bytes::new()).await?;
     let loaded = Loaded {
         snapshot: fenced.snapshot,
         edits: fenced.edits,
@@ -179,27 +160,41 @@ pub async fn take_over(shared: &Shared, shard: ShardId) -> Result<TakenShard, Re
     };
     let mut manifest = replay(loaded)?;
     let found = read_chain(shared, &manifest, &data.chain).await?;
-    for record in &found {
-        manifest.apply_segment(record).map_err(|error| RecoverError::Corrupt(error.to_string()))?;
-    }
     // A topic that is missing after this was deleted: ids never come back, creation precedes use.
     shared.meta.refresh().await?;
-    let lineage = Lineage::of(shared.options.identity, &manifest, &data)?;
-    let starts = lineage.starts(shared, shard, &manifest);
-    let edit = Edit {
-        trim: data.writer.point(),
-        owner: shared.options.identity,
-        since: lineage.since,
-        segments: found,
-        removed: Vec::new(),
-        starts,
-    };
-    manifest.apply_marks(&edit).map_err(|error| RecoverError::Corrupt(error.to_string()))?;
+    let before = Lineage { owner: manifest.owner, since: manifest.since, reserve: manifest.reserve };
+    let lineage = before.next(shared.options.identity, epoch, tail);
     let edits = fenced.taken.writer;
-    let bytes = codec::encode_edit(&edit);
-    let crc = crc32c::crc32c(&bytes);
-    // Durable before anything is sequenced: the gap that it may name must never be forgotten.
-    let committed = edits.append(Body::from(bytes), Some(crc), Bytes::new()).await?.await?;
+    let mut left = found.into_iter().peekable();
+    let committed = loop {
+        let mut bytes = 0;
+        let mut segments = Vec::new();
+        while let Some(record) = left.next_if(|_| bytes < EDIT_BYTES) {
+            manifest.apply_segment(&record).map_err(|error| RecoverError::Corrupt(error.to_string()))?;
+            bytes += record.encoded_bytes();
+            segments.push(record);
+        }
+        let last = left.peek().is_none();
+        // Who leads, and from where to walk, change with the last one: it alone ends the takeover.
+        let said = if last { lineage } else { before };
+        let edit = Edit {
+            trim: if last { data.writer.point() } else { manifest.trim },
+            owner: said.owner,
+            since: said.since,
+            reserve: said.reserve,
+            segments,
+            removed: Vec::new(),
+            starts: if last { before.starts(&lineage, shared, shard, &manifest) } else { Vec::new() },
+        };
+        manifest.apply_marks(&edit).map_err(|error| RecoverError::Corrupt(error.to_string()))?;
+        let bytes = codec::encode_edit(&edit);
+        let crc = crc32c::crc32c(&bytes);
+        // Durable before anything is sequenced: the gap that it may name must never be forgotten.
+        let committed = edits.append(Body::from(bytes), Some(crc), Bytes::new()).await?.await?;
+        if last {
+            break committed;
+        }
+    };
     data.writer.prove(committed.date);
     Ok(TakenShard { epoch, since: lineage.since, manifest, segments: data.writer, edits, snapshots })
 }
@@ -212,9 +207,7 @@ async fn read_chain(
 ) -> Result<Vec<SegmentRecord>, RecoverError> {
     let mut records = Vec::with_capacity(chain.len());
     // The manifest may have moved on between the walk and its fence.
-    let news = |entry: &&EntryRef| {
-        entry.number >= manifest.trim.number && manifest.last_segment.is_none_or(|last| entry.number > last)
-    };
+    let news = |entry: &&EntryRef| manifest.last_segment.is_none_or(|last| entry.number > last);
     for entry in chain.iter().filter(news) {
         let footer = read_footer(shared, entry).await?;
         let head = SegmentHead {
@@ -234,11 +227,11 @@ async fn read_footer(shared: &Shared, entry: &EntryRef) -> Result<Footer, Recove
     loop {
         let tail = shared.store.read(&entry.name, ReadRange::Suffix(bytes), Some(&entry.etag)).await?;
         match Footer::from_tail(&tail.bytes) {
-            Ok(Tail::Whole(footer)) => return Ok(footer),
-            Ok(Tail::NeedMore { bytes: needed }) if needed as u64 > bytes && needed as u64 <= entry.size => {
+            Ok(FooterTail::Whole(footer)) => return Ok(footer),
+            Ok(FooterTail::NeedMore { bytes: needed }) if needed as u64 > bytes && needed as u64 <= entry.size => {
                 bytes = needed as u64;
             }
-            Ok(Tail::NeedMore { .. }) => {
+            Ok(FooterTail::NeedMore { .. }) => {
                 return Err(RecoverError::Corrupt(format!("{}: the footer is longer than the object", entry.name)));
             }
             Err(error) => return Err(RecoverError::Corrupt(format!("{}: {error}", entry.name))),
@@ -246,56 +239,52 @@ async fn read_footer(shared: &Shared, entry: &EntryRef) -> Result<Footer, Recove
     }
 }
 
-/// Who led before us, and since when nobody else did.
+/// Who sequences, since when alone, and how far beyond what the bucket knows.
+///
+/// The manifest says who *sequenced* last, since a takeover publishes itself there before it
+/// sequences anything; fences of takeovers that came to nothing do not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Lineage {
+    owner: u128,
     since: Epoch,
-    /// Offsets that another leader may have given without the bucket knowing; 0 if none did.
     reserve: i64,
 }
 
 impl Lineage {
-    fn of(identity: u128, manifest: &Manifest, data: &TakenOver) -> Result<Self, RecoverError> {
-        let mut owner = manifest.owner;
-        let mut since = manifest.since;
-        let mut reserve = OFFSET_RESERVE;
-        for fence in data.fences.iter().filter(|fence| fence.number >= manifest.trim.number) {
-            let note = FenceNote::decode(&fence.attributes)?;
-            reserve = note.reserve;
-            if note.identity != owner {
-                owner = note.identity;
-                since = fence.epoch;
-            }
-        }
-        let first_ever = data.ended.epoch == Epoch::NONE;
-        let ours = owner == identity;
-        Ok(Self {
-            since: if ours { since } else { data.writer.epoch() },
-            reserve: if ours || first_ever { 0 } else { reserve },
-        })
+    /// After a takeover by `identity`, in `epoch`.
+    fn next(self, identity: u128, epoch: Epoch, tail: Tail) -> Self {
+        let ours = self.owner == identity && tail == Tail::Kept;
+        Self { owner: identity, since: if ours { self.since } else { epoch }, reserve: OFFSET_RESERVE }
     }
 
-    /// Where partitions go on whose last offsets only another broker's disk knows.
-    fn starts(&self, shared: &Shared, shard: ShardId, manifest: &Manifest) -> Vec<Start> {
-        if self.reserve == 0 {
+    /// Where partitions go on whose last offsets only the former leader's disk knows.
+    ///
+    /// Those of topics that use the write-ahead log now, or did when they were last flushed. (A
+    /// partition that was never flushed, whose topic left the write-ahead log in the second
+    /// before its leader died for good, is taken for one that never used it.)
+    fn starts(self, next: &Self, shared: &Shared, shard: ShardId, manifest: &Manifest) -> Vec<Start> {
+        let same_tail = next.since == self.since && next.owner == self.owner;
+        if self.owner == 0 || same_tail {
             return Vec::new();
         }
-        let end = |tp| manifest.partitions.get(&tp).map_or(0, |partition| partition.log_end);
+        let known = |tp| manifest.partitions.get(&tp).map_or((0, false), |known| (known.log_end, known.reserved));
         let partitions = shared.partitions_of(shard).into_iter();
-        let local = partitions.filter(|(_, settings)| settings.durability.uses_wal());
-        local.map(|(tp, _)| Start { tp, next_offset: Offset::saturating_add(end(tp), self.reserve) }).collect()
+        let given = partitions.filter(|(tp, settings)| settings.durability.uses_wal() || known(*tp).1);
+        given.map(|(tp, _)| Start { tp, next_offset: Offset::saturating_add(known(tp).0, self.reserve) }).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
+    const FORMER: Lineage = Lineage { owner: 7, since: Epoch(3), reserve: OFFSET_RESERVE };
+
     #[test]
-    fn a_fence_note_reads_back_and_refuses_the_rest() {
-        let note = FenceNote { identity: 7 << 100, reserve: 5 };
-        assert_eq!(FenceNote::decode(&note.encode()).unwrap(), note);
-        assert!(FenceNote::decode(&note.encode()[..10]).is_err());
-        assert!(FenceNote::decode(&[2, 0, 0]).is_err());
+    fn only_who_sequenced_last_keeps_its_lineage() {
+        assert_eq!(FORMER.next(7, Epoch(9), Tail::Kept).since, Epoch(3));
+        assert_eq!(FORMER.next(7, Epoch(9), Tail::SetAside).since, Epoch(9));
+        let other = FORMER.next(8, Epoch(9), Tail::Kept);
+        assert_eq!((other.owner, other.since), (8, Epoch(9)));
     }
 }

@@ -7,19 +7,29 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::future::{Either, select};
 use highwater_types::{Epoch, ShardId};
 
 use crate::engine::{Shared, StartError};
 use crate::leader::Leading;
-use crate::shard::live::TailBatch;
+use crate::shard::live::{PartitionLive, TailBatch};
 use crate::shard::producers::Sequence;
 use crate::wal::{Recovered, RecoveredFrame, WalSeq};
 
-/// Frames of one deposed tail that are written to its side file at once.
-const SET_ASIDE_AT: usize = 1024;
+/// Deposed frames are written to their side files when they are so many bytes.
+const SET_ASIDE_BYTES: usize = 8 << 20;
+
+/// Frames that are not replayed, until they are in a side file.
+#[derive(Default)]
+struct Aside {
+    frames: BTreeMap<(ShardId, Epoch), Vec<RecoveredFrame>>,
+    bytes: usize,
+}
 
 /// What becomes of a frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
+    /// It goes on where the bucket stops.
     Replayed,
     /// The bucket has it.
     Known,
@@ -37,41 +47,42 @@ struct Counts {
 }
 
 /// Reads the log from its oldest file on. The shards are led, but not open yet.
-pub async fn replay(shared: &Arc<Shared>, leading: &[Leading], mut recovered: Recovered) -> Result<(), StartError> {
+pub async fn replay(shared: &Arc<Shared>, leading: &mut [Leading], mut recovered: Recovered) -> Result<(), StartError> {
     if let Some(torn) = &recovered.truncated {
         tracing::info!(?torn, "the end of the write-ahead log was not synced and is cut off");
     }
     let mut counts = Counts::default();
     let mut last_seen: BTreeMap<ShardId, WalSeq> = BTreeMap::new();
-    let mut aside: BTreeMap<(ShardId, Epoch), Vec<RecoveredFrame>> = BTreeMap::new();
+    let mut aside = Aside::default();
     while let Some(frame) = recovered.next().await? {
         last_seen.insert(frame.shard, frame.seq);
-        shared.room.available().await;
-        match place(shared, leading, &frame) {
-            Fate::Replayed => counts.replayed += 1,
+        room(shared, leading).await?;
+        match fate(leading, &frame) {
             Fate::Known => {}
             Fate::Deleted => counts.deleted += 1,
+            Fate::Replayed => {
+                // The flush of this frame releases all that come before it.
+                aside.write(shared).await?;
+                counts.replayed += 1;
+                insert(shared, leading, &frame);
+            }
             Fate::Deposed => {
                 counts.deposed += 1;
-                let key = (frame.shard, frame.epoch);
-                let frames = aside.entry(key).or_default();
-                frames.push(frame);
-                if frames.len() >= SET_ASIDE_AT {
-                    set_aside(shared, key, frames).await?;
+                aside.push(frame);
+                if aside.bytes >= SET_ASIDE_BYTES {
+                    aside.write(shared).await?;
                 }
             }
         }
     }
-    for (key, mut frames) in aside {
-        set_aside(shared, key, &mut frames).await?;
-    }
+    aside.write(shared).await?;
     for (shard, seq) in last_seen {
         let mut held = false;
         if let Some(leading) = leading.iter().find(|leading| leading.shard.id == shard) {
-            // Released by the flush that carries the last replayed batch, or at once if none waits.
+            // Released by a flush, unless everything that was replayed is in the bucket already.
             let mut live = leading.shard.live.lock();
             live.last_wal_seq = Some(seq);
-            if !live.dirty.is_empty() {
+            if !live.partitions.iter().all(PartitionLive::is_flushed) {
                 live.open_wal_seq = Some(seq);
                 held = true;
             }
@@ -93,18 +104,29 @@ pub async fn replay(shared: &Arc<Shared>, leading: &[Leading], mut recovered: Re
     Ok(())
 }
 
-fn place(shared: &Shared, leading: &[Leading], frame: &RecoveredFrame) -> Fate {
+/// Waits for room in memory; an error if a shard is lost meanwhile, whose flushes would give it.
+async fn room(shared: &Shared, leading: &mut [Leading]) -> Result<(), StartError> {
+    let available = shared.room.available();
+    futures::pin_mut!(available);
+    if futures::FutureExt::now_or_never(&mut available).is_some() || leading.is_empty() {
+        return Ok(());
+    }
+    let lost = futures::future::select_all(leading.iter_mut().map(|leading| Box::pin(leading.lost())));
+    match select(available, lost).await {
+        Either::Left(_) => Ok(()),
+        Either::Right((((shard, source), ..), _)) => Err(StartError::Recover { shard, source }),
+    }
+}
+
+/// Decides, from what is known before the frame.
+fn fate(leading: &[Leading], frame: &RecoveredFrame) -> Fate {
     let Some(leading) = leading.iter().find(|leading| leading.shard.id == frame.shard) else {
         return Fate::Deposed;
     };
     let header = frame.batch.header();
-    let mut live = leading.shard.live.lock();
-    let Some(slot) = live.slots.get(&frame.tp).copied() else {
-        return Fate::Deleted;
-    };
-    let Some(known) = live.partition(slot).map(|partition| partition.next_offset) else {
-        return Fate::Deleted;
-    };
+    let live = leading.shard.live.lock();
+    let partition = live.slots.get(&frame.tp).and_then(|slot| live.partition(*slot));
+    let Some(partition) = partition.filter(|partition| !partition.deleted) else { return Fate::Deleted };
     if frame.epoch < leading.since || frame.epoch >= leading.epoch {
         // Of before the takeover by another broker: the bucket may have got it in time.
         let in_bucket = leading.shard.committed.read().partitions.get(&frame.tp).is_some_and(|record| {
@@ -113,10 +135,19 @@ fn place(shared: &Shared, leading: &[Leading], frame: &RecoveredFrame) -> Fate {
         });
         return if in_bucket { Fate::Known } else { Fate::Deposed };
     }
-    if header.last_offset() < known {
-        return Fate::Known;
+    if header.last_offset() < partition.next_offset {
+        Fate::Known
+    } else if header.base_offset == partition.next_offset {
+        Fate::Replayed
+    } else {
+        Fate::Deposed
     }
-    let bytes = frame.batch.len();
+}
+
+/// Puts a frame back into memory, on its way to the bucket.
+fn insert(shared: &Shared, leading: &[Leading], frame: &RecoveredFrame) {
+    let Some(leading) = leading.iter().find(|leading| leading.shard.id == frame.shard) else { return };
+    let header = frame.batch.header();
     let batch = TailBatch {
         stored: frame.batch.clone(),
         first_offset: header.base_offset,
@@ -128,29 +159,33 @@ fn place(shared: &Shared, leading: &[Leading], frame: &RecoveredFrame) -> Fate {
             first: header.base_sequence,
             last: header.last_sequence(),
         }),
+        wal_seq: Some(frame.seq),
     };
-    if !live.replay(slot, batch, frame.seq, shared.env.now()) {
-        return Fate::Deposed;
+    shared.room.force(batch.len());
+    let mut live = leading.shard.live.lock();
+    if let Some(slot) = live.slots.get(&frame.tp).copied() {
+        live.replay(slot, batch, shared.env.now());
     }
     drop(live);
-    shared.room.force(bytes);
     leading.shard.flush.notify_one();
-    Fate::Replayed
 }
 
-async fn set_aside(
-    shared: &Shared,
-    (shard, epoch): (ShardId, Epoch),
-    frames: &mut Vec<RecoveredFrame>,
-) -> Result<(), StartError> {
-    if frames.is_empty() {
-        return Ok(());
+impl Aside {
+    fn push(&mut self, frame: RecoveredFrame) {
+        self.bytes += frame.batch.len();
+        self.frames.entry((frame.shard, frame.epoch)).or_default().push(frame);
     }
-    let path = shared.wal.set_aside(shard, epoch, frames).await?;
-    tracing::warn!(
-        %shard, %epoch, batches = frames.len(), path = %path.display(),
-        "batches that only this broker had were set aside, since another leader went on without them"
-    );
-    frames.clear();
-    Ok(())
+
+    /// Writes everything to the side files.
+    async fn write(&mut self, shared: &Shared) -> Result<(), StartError> {
+        self.bytes = 0;
+        for ((shard, epoch), frames) in std::mem::take(&mut self.frames) {
+            let path = shared.wal.set_aside(shard, epoch, &frames).await?;
+            tracing::warn!(
+                %shard, %epoch, batches = frames.len(), path = %path.display(),
+                "batches that only this broker had were set aside, since another leader went on without them"
+            );
+        }
+        Ok(())
+    }
 }

@@ -22,7 +22,7 @@ impl Waiter {
         }
     }
 
-    /// Waits for progress since creation or the last `reset`. One task at a time.
+    /// Waits for progress since creation. One task at a time; for the next wait make another.
     pub async fn woken(&self) {
         std::future::poll_fn(|context| {
             if self.fired.load(Ordering::Acquire) {
@@ -32,10 +32,5 @@ impl Waiter {
             if self.fired.load(Ordering::Acquire) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
         })
         .await;
-    }
-
-    /// Forgets past progress; call before looking again and registering again.
-    pub fn reset(&self) {
-        self.fired.store(false, Ordering::Release);
     }
 }

@@ -55,6 +55,7 @@ fn read_failure(error: ReadError) -> ReadFailure {
         // Records before the log start were deleted while we read: the next try begins behind them.
         ReadError::OutOfRange(marks) => ReadFailure::Storage(format!("log starts at {} now", marks.log_start)),
         ReadError::Storage(detail) => ReadFailure::Storage(detail),
+        ReadError::Busy => ReadFailure::Storage(error.to_string()),
     }
 }
 
@@ -80,7 +81,6 @@ impl OffsetsLog for PartitionOffsetsLog {
 
     async fn read(&self, partition: u32, term: Term, from: Offset) -> Result<Bytes, ReadFailure> {
         let partition = self.partition(partition, term).ok_or(ReadFailure::NotLeader)?;
-        let waiter = Arc::new(Waiter::default());
         loop {
             let marks = partition.marks().map_err(read_failure)?;
             let from = from.max(marks.log_start);
@@ -93,11 +93,15 @@ impl OffsetsLog for PartitionOffsetsLog {
             if from >= marks.log_end {
                 return Ok(Bytes::new());
             }
-            let outcome = partition.read(request).await.map_err(read_failure)?;
+            let outcome = match partition.read(request).await {
+                // It has waited for memory already.
+                Err(ReadError::Busy) => continue,
+                outcome => outcome.map_err(read_failure)?,
+            };
             if !outcome.chunks.is_empty() || marks.high_watermark >= marks.log_end {
                 return Ok(concatenated(outcome.chunks, outcome.bytes));
             }
-            waiter.reset();
+            let waiter = Arc::new(Waiter::default());
             partition.wake_on_progress(marks.high_watermark, &waiter);
             waiter.woken().await;
         }

@@ -27,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 use self::frame::{Announced, FrameError, FrameReader};
 use self::service::{Peer, Pending, Service};
 use self::writer::{WriteEnd, Writer};
+use highwater_wire::ApiKey;
+
 use crate::budget::ByteBudget;
 use crate::config::{MAX_IN_FLIGHT_PER_CONNECTION, STALL_LIMIT};
 
@@ -38,6 +40,9 @@ pub struct Shared<S> {
     pub service: Arc<S>,
     /// Memory for request frames.
     pub requests: ByteBudget,
+    /// Memory for the frames of Produce: those wait for room in the log, and must not keep fetches
+    /// and heartbeats waiting with them.
+    pub appends: ByteBudget,
     /// `socket.request.max.bytes`.
     pub max_request_bytes: usize,
     /// `connections.max.idle.ms`.
@@ -147,9 +152,11 @@ impl<S: Service, R: AsyncRead + Unpin + Send> Reader<'_, S, R> {
         let length = announced.length;
         let memory = self.shared.service.memory_of(announced);
         // Memory first, then bytes: while there is none the peer waits in its own socket.
-        let charge = match self.shared.requests.try_take(memory) {
+        let append = announced.key == ApiKey::Produce.code();
+        let budget = if append { &self.shared.appends } else { &self.shared.requests };
+        let charge = match budget.try_take(memory) {
             Some(charge) => Some(charge),
-            None => self.shared.requests.take(memory).await,
+            None => budget.take(memory).await,
         };
         let charge = charge.ok_or(End::Quiet("closed"))?;
         let frame = match self.frames.body_at_hand(length) {

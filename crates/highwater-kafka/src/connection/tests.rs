@@ -86,6 +86,7 @@ async fn rig_with(max_idle: Duration, memory: usize, fake: Fake) -> Rig {
         env: RealEnv::new(tokio::runtime::Handle::current()),
         service: Arc::new(fake),
         requests: ByteBudget::new(memory),
+        appends: ByteBudget::new(memory),
         max_request_bytes: 1 << 20,
         max_idle,
         draining: CancellationToken::new(),

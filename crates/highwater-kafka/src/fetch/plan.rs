@@ -115,6 +115,7 @@ pub async fn read(broker: &Broker, targets: &[Target], limits: Limits) -> Pass {
         let granted = charge.as_ref().map_or(0, Charge::bytes).min(limits.max_bytes);
         bytes = read_within(targets, &readable, granted, limits.isolation, &mut answers).await;
         if let Some(charge) = &mut charge {
+            charge.under_pressure_of(broker.log.refused_reads());
             charge.shrink_to(bytes);
         }
     }
@@ -146,7 +147,7 @@ async fn read_within(
                     answers[*index] = Answer::Read { marks: outcome.marks, records: Some(outcome) };
                 }
                 // Nothing, or no more place for it: its turn comes with the next fetch.
-                Ok(_) => {}
+                Ok(_) | Err(ReadError::Busy) => {}
                 Err(error) => answers[*index] = Answer::Failed(code(&error, &targets[*index])),
             }
         }

@@ -25,13 +25,14 @@ pub async fn until_enough(broker: &Broker, targets: &[Target], limits: Limits, p
     if enough(&pass, targets, patience) || patience.max_wait.is_zero() || broker.draining.is_cancelled() {
         return pass;
     }
-    let waiter = Arc::new(Waiter::default());
     let over = broker.env.sleep(patience.max_wait);
     let draining = broker.draining.cancelled();
     futures::pin_mut!(draining);
     let mut end = select(over, draining);
     let mut pass = pass;
     loop {
+        // A new one each time: the partitions shed those that are gone, not those that were woken.
+        let waiter = Arc::new(Waiter::default());
         plan::watch(targets, &pass, &waiter);
         // What was read is not held while waiting: it is read again, for the most part from memory.
         pass.let_go();
@@ -40,7 +41,6 @@ pub async fn until_enough(broker: &Broker, targets: &[Target], limits: Limits, p
             futures::pin_mut!(woken);
             matches!(select(woken, &mut end).await, futures::future::Either::Right(_))
         };
-        waiter.reset();
         pass = plan::read(broker, targets, limits).await;
         if ended || enough(&pass, targets, patience) {
             return pass;

@@ -11,10 +11,11 @@ use highwater_store::Body;
 use highwater_types::Epoch;
 use tokio::sync::mpsc;
 
-use super::flusher::InFlight;
+use super::flusher::{InFlight, Progress};
 use super::seal;
 use crate::manifest::{Edit, SegmentHead, SegmentRecord, codec};
 use crate::options::EngineOptions;
+use crate::recover::OFFSET_RESERVE;
 use crate::shard::Shard;
 use crate::wal::Wal;
 
@@ -41,7 +42,7 @@ pub struct Committer {
     pub snapshots: SnapshotJournal,
     pub owner: u128,
     pub since: Epoch,
-    pub in_flight: mpsc::Receiver<InFlight>,
+    pub in_flight: mpsc::Receiver<Progress>,
 }
 
 /// An edit whose put is in flight, and the snapshot that belongs behind it.
@@ -50,52 +51,67 @@ struct EditInFlight {
     snapshot: Option<Bytes>,
 }
 
+/// An edit is started when its segments' records are about this large, however few they are.
+const LIST_AT_BYTES: usize = 2 << 20;
+
 /// Segments that are committed and not yet in the manifest.
 #[derive(Default)]
 struct Unlisted {
     records: Vec<SegmentRecord>,
+    /// About their size in an edit.
+    bytes: usize,
     edits_since_snapshot: u64,
 }
 
-impl Committer {
-    /// Runs until the flusher has ended and all is committed, or leadership is lost. What was in
-    /// flight then is taken off the account of what is not flushed.
-    pub async fn run(mut self) -> Ended {
-        let ended = self.commit_all().await;
-        if !matches!(ended, Ended::Drained) {
-            self.in_flight.close();
-            while let Some(flight) = self.in_flight.recv().await {
-                self.shard.room.release(flight.sealed.bytes);
-            }
-        }
-        ended
+impl Unlisted {
+    fn push(&mut self, record: SegmentRecord) {
+        self.bytes += record.encoded_bytes();
+        self.records.push(record);
     }
+}
 
-    async fn commit_all(&mut self) -> Ended {
+impl Committer {
+    /// Runs until the flusher has drained and all is committed, or leadership is lost.
+    pub async fn run(mut self) -> Ended {
         let mut unlisted = Unlisted::default();
         let mut edit: Option<EditInFlight> = None;
-        while let Some(mut flight) = self.in_flight.recv().await {
-            let outcome = self.next_commit(&mut flight.pending, &mut edit).await;
-            self.shard.room.release(flight.sealed.bytes);
-            let kept = match outcome {
-                Ok(committed) => self.keep(committed, &flight),
+        while let Some(progress) = self.in_flight.recv().await {
+            let Progress::Segment(mut flight) = progress else { return self.finish(unlisted, edit).await };
+            let committed = match self.next_commit(&mut flight.pending, &mut edit).await {
+                Ok(committed) => committed,
                 Err(ended) => return ended,
             };
-            match kept {
-                Ok(record) => unlisted.records.push(record),
+            match self.keep(committed, &flight) {
+                Ok(record) => unlisted.push(record),
                 Err(ended) => return ended,
             }
-            if unlisted.records.len() >= self.options.manifest_every && edit.is_none() {
-                match self.start_edit(&mut unlisted, false).await {
-                    Ok(started) => edit = Some(started),
-                    Err(ended) => return ended,
-                }
+            drop(flight);
+            if let Err(ended) = self.list(&mut unlisted, &mut edit).await {
+                return ended;
             }
         }
+        // The flusher ended without having been asked to.
         match self.lost() {
             Some(reason) => Ended::Lost(reason),
-            None => self.finish(unlisted, edit).await,
+            None => Ended::Broken("the flusher ended".into()),
         }
+    }
+
+    /// Starts an edit when there is enough to list; waits for the one in flight when there is far
+    /// too much, so that no edit outgrows what one entry may hold.
+    async fn list(&mut self, unlisted: &mut Unlisted, edit: &mut Option<EditInFlight>) -> Result<(), Ended> {
+        if unlisted.records.len() < self.options.manifest_every && unlisted.bytes < LIST_AT_BYTES {
+            return Ok(());
+        }
+        if let Some(in_flight) = edit {
+            if unlisted.bytes < 2 * LIST_AT_BYTES {
+                return Ok(());
+            }
+            let committed = in_flight.pending.as_mut().await.map_err(Ended::Lost)?;
+            self.edit_committed(committed, edit.take()).await?;
+        }
+        *edit = Some(self.start_edit(unlisted, false).await?);
+        Ok(())
     }
 
     /// Waits for the segment's answer; takes an edit's on the way.
@@ -111,8 +127,9 @@ impl Committer {
 
     /// The bucket has a segment: moves the marks, wakes who waits, lets go of the log.
     fn keep(&self, committed: Committed, flight: &InFlight) -> Result<SegmentRecord, Ended> {
-        let record = record_of(committed, &flight.footer)
-            .ok_or_else(|| Ended::Broken("the bucket gave no e-tag for a segment".into()))?;
+        // No e-tag: we know of this commit by another's fence only, so we are deposed.
+        let deposed = Ended::Lost(WriteError::Deposed { by: None });
+        let record = record_of(committed, &flight.footer).ok_or(deposed)?;
         let applied = self.shard.committed.write().apply_segment(&record);
         applied.map_err(|error| Ended::Broken(error.to_string()))?;
         let effects = self.shard.live.lock().flushed(&flight.sealed);
@@ -141,10 +158,15 @@ impl Committer {
 
     /// Lists what is not listed yet. The snapshot is taken at the same moment, so that it is the
     /// state after exactly this edit.
-    async fn start_edit(&mut self, unlisted: &mut Unlisted, last: bool) -> Result<EditInFlight, Ended> {
+    async fn start_edit(&mut self, unlisted: &mut Unlisted, at_end: bool) -> Result<EditInFlight, Ended> {
         let removed = std::mem::take(&mut *self.shard.removed.lock());
+        // Behind the last segment listed, not behind the last one committed: answers come in one
+        // by one, and what is committed already but not listed yet must still be walked to.
+        let last = unlisted.records.last().and_then(|record| self.segments.point_after(record.head.number));
+        unlisted.bytes = 0;
         let edit = Edit {
-            trim: self.segments.point(),
+            trim: last.unwrap_or_else(|| self.shard.committed.read().trim),
+            reserve: OFFSET_RESERVE,
             owner: self.owner,
             since: self.since,
             segments: std::mem::take(&mut unlisted.records),
@@ -155,7 +177,7 @@ impl Committer {
             return Err(Ended::Broken(error.to_string()));
         }
         unlisted.edits_since_snapshot += 1;
-        let snapshot = (last || unlisted.edits_since_snapshot >= self.options.snapshot_every).then(|| {
+        let snapshot = (at_end || unlisted.edits_since_snapshot >= self.options.snapshot_every).then(|| {
             unlisted.edits_since_snapshot = 0;
             codec::encode_snapshot(&self.shard.committed.read())
         });

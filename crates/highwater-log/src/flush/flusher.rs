@@ -15,14 +15,26 @@ use tokio::sync::{mpsc, watch};
 use super::pace::Pacer;
 use super::seal;
 use crate::options::EngineOptions;
+use crate::recover::OFFSET_RESERVE;
 use crate::shard::Shard;
 use crate::shard::live::Sealed;
+use crate::shard::room::Held;
 use crate::wal::Wal;
+
+/// What the flusher tells the committer, in order.
+pub enum Progress {
+    /// A segment is on its way.
+    Segment(Box<InFlight>),
+    /// Everything is on its way: the flusher was asked to drain and has.
+    Drained,
+}
 
 /// A segment whose put is in flight.
 pub struct InFlight {
     pub pending: Pending,
     pub sealed: Sealed,
+    /// Takes its bytes off the account of what is not flushed, at the latest when this goes.
+    _held: Held,
     pub footer: highwater_format::segment::Footer,
 }
 
@@ -36,7 +48,7 @@ pub struct Flusher {
     pub pacer: Arc<Pacer>,
     /// True: seal everything, then end.
     pub draining: watch::Receiver<bool>,
-    pub committer: mpsc::Sender<InFlight>,
+    pub committer: mpsc::Sender<Progress>,
 }
 
 enum Decision {
@@ -57,7 +69,11 @@ impl Flusher {
                         return;
                     }
                 }
-                Decision::Done => return,
+                Decision::Done => {
+                    // A committer that is gone has said why.
+                    let _ = self.committer.send(Progress::Drained).await;
+                    return;
+                }
                 Decision::Until(when) => {
                     let sleep = self.env.clock.sleep_until(when);
                     let changed = self.draining.changed();
@@ -102,40 +118,29 @@ impl Flusher {
 
     /// Seals and starts the put. `false` when the writer has ended.
     async fn flush(&self) -> bool {
-        let Some(mut sealed) = self.shard.live.lock().seal() else {
-            return true;
-        };
+        let Some(mut sealed) = self.shard.live.lock().seal() else { return true };
+        let held = Held::new(&self.shard.room, sealed.bytes);
         if sealed.runs.is_empty() {
-            self.shard.room.release(sealed.bytes);
             if let Some(seq) = sealed.wal_seq {
                 self.wal.release(self.shard.id, seq);
             }
             return true;
         }
-        let reserve = self.shard.live.lock().limits.reserve;
-        let draft = match seal::build(self.shard.id, self.writer.epoch(), reserve, &mut sealed) {
+        let draft = match seal::build(self.shard.id, self.writer.epoch(), OFFSET_RESERVE, &mut sealed) {
             Ok(draft) => draft,
             Err(error) => {
                 // Our own batches do not fit our own format: nothing may be acked past this point.
                 tracing::error!(shard = %self.shard.id, %error, "a segment could not be built; the shard stops");
-                self.shard.room.release(sealed.bytes);
                 return false;
             }
         };
         match self.writer.append(Body::from(draft.chunks), None, bytes::Bytes::new()).await {
             Ok(pending) => {
-                let flight = InFlight { pending, sealed, footer: draft.footer };
-                match self.committer.send(flight).await {
-                    Ok(()) => true,
-                    Err(mpsc::error::SendError(flight)) => {
-                        self.shard.room.release(flight.sealed.bytes);
-                        false
-                    }
-                }
+                let flight = InFlight { pending, sealed, _held: held, footer: draft.footer };
+                self.committer.send(Progress::Segment(Box::new(flight))).await.is_ok()
             }
             Err(error) => {
                 tracing::debug!(shard = %self.shard.id, %error, "flush refused by the journal");
-                self.shard.room.release(sealed.bytes);
                 false
             }
         }

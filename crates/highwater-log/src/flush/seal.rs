@@ -30,7 +30,7 @@ pub fn build(shard: ShardId, epoch: Epoch, reserve: i64, sealed: &mut Sealed) ->
         };
         let extent = NewExtent {
             tp: run.tp,
-            reserve_end: reserved_from(last.last_offset + 1, reserve),
+            reserve_end: if last.wal_seq.is_some() { reserved_from(last.last_offset + 1, reserve) } else { -1 },
             aborted: Vec::new(),
             producers: producer_deltas(run),
         };
@@ -86,6 +86,7 @@ fn extent_record(extent: &Extent) -> ExtentRecord {
         start: extent.bytes.start,
         end: extent.bytes.end,
         max_timestamp_ms: extent.max_timestamp,
+        reserved: extent.reserve_end >= 0,
         epochs: extent.epochs.iter().map(|start| (start.epoch, start.first_offset)).collect(),
         producers: extent.producers.iter().map(producer_delta).collect(),
     }

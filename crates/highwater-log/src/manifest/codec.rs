@@ -51,6 +51,7 @@ pub fn encode_edit(edit: &Edit) -> Bytes {
     put_trim(&mut out, edit.trim);
     out.put_u128_le(edit.owner);
     out.put_u32_le(edit.since.0);
+    out.put_i64_le(edit.reserve);
     put_list(&mut out, &edit.segments, put_segment);
     put_list(&mut out, &edit.removed, |out, tp| put_tp(out, *tp));
     put_list(&mut out, &edit.starts, |out, start| {
@@ -68,6 +69,7 @@ pub fn decode_edit(bytes: &[u8]) -> Decoded<Edit> {
         trim: get_trim(input)?,
         owner: input.try_get_u128_le()?,
         since: Epoch(input.try_get_u32_le()?),
+        reserve: input.try_get_i64_le()?,
         segments: get_list(input, get_segment)?,
         removed: get_list(input, get_tp)?,
         starts: get_list(input, |input| Ok(Start { tp: get_tp(input)?, next_offset: input.try_get_i64_le()? }))?,
@@ -89,6 +91,7 @@ pub fn encode_snapshot(manifest: &Manifest) -> Bytes {
     put_trim(&mut out, manifest.trim);
     out.put_u128_le(manifest.owner);
     out.put_u32_le(manifest.since.0);
+    out.put_i64_le(manifest.reserve);
     out.put_u64_le(manifest.last_segment.map_or(u64::MAX, |number| number));
     put_list(&mut out, &heads, |out, head| put_head(out, head));
     out.put_u32_le(count(manifest.partitions.len()));
@@ -96,6 +99,7 @@ pub fn encode_snapshot(manifest: &Manifest) -> Bytes {
         put_tp(&mut out, *tp);
         out.put_i64_le(partition.log_start);
         out.put_i64_le(partition.log_end);
+        out.put_u8(u8::from(partition.reserved));
         put_list(&mut out, &partition.epochs, put_epoch);
         put_list(&mut out, &partition.extents, |out, extent| {
             out.put_u32_le(index.get(&extent.segment.number).copied().unwrap_or(u32::MAX));
@@ -123,6 +127,7 @@ pub fn decode_snapshot(bytes: &[u8]) -> Decoded<Manifest> {
     let trim = get_trim(input)?;
     let owner = input.try_get_u128_le()?;
     let since = Epoch(input.try_get_u32_le()?);
+    let reserve = input.try_get_i64_le()?;
     let last_segment = Some(input.try_get_u64_le()?).filter(|number| *number != u64::MAX);
     let heads = get_list(input, |input| get_head(input).map(std::sync::Arc::new))?;
     let partitions = get_list(input, |input| {
@@ -130,6 +135,7 @@ pub fn decode_snapshot(bytes: &[u8]) -> Decoded<Manifest> {
         let mut partition = PartitionRecord {
             log_start: input.try_get_i64_le()?,
             log_end: input.try_get_i64_le()?,
+            reserved: input.try_get_u8()? != 0,
             epochs: get_list(input, get_epoch)?,
             ..PartitionRecord::default()
         };
@@ -158,7 +164,7 @@ pub fn decode_snapshot(bytes: &[u8]) -> Decoded<Manifest> {
         }
         Ok((tp, partition))
     })?;
-    closed(input, Manifest { trim, owner, since, last_segment, partitions: partitions.into_iter().collect() })
+    closed(input, Manifest { trim, owner, since, reserve, last_segment, partitions: partitions.into_iter().collect() })
 }
 
 fn put_segment(out: &mut BytesMut, segment: &SegmentRecord) {
@@ -170,6 +176,7 @@ fn put_segment(out: &mut BytesMut, segment: &SegmentRecord) {
         out.put_u64_le(extent.start);
         out.put_u64_le(extent.end);
         out.put_i64_le(extent.max_timestamp_ms);
+        out.put_u8(u8::from(extent.reserved));
         put_list(out, &extent.epochs, put_epoch);
         put_list(out, &extent.producers, |out, delta| {
             out.put_i64_le(delta.producer_id);
@@ -191,6 +198,7 @@ fn get_segment(input: &mut &[u8]) -> Decoded<SegmentRecord> {
                 start: input.try_get_u64_le()?,
                 end: input.try_get_u64_le()?,
                 max_timestamp_ms: input.try_get_i64_le()?,
+                reserved: input.try_get_u8()? != 0,
                 epochs: get_list(input, get_epoch)?,
                 producers: get_list(input, |input| {
                     Ok(ProducerDelta {

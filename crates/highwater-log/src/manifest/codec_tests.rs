@@ -32,6 +32,7 @@ prop_compose! {
             start: u64::from(start),
             end: u64::from(start) + u64::from(bytes),
             max_timestamp_ms,
+            reserved: epoch > 4,
             epochs: vec![(epoch, first)],
             producers: producers.into_iter().map(|(producer_id, epoch, last_timestamp_ms, sequence)| ProducerDelta {
                 producer_id, epoch, last_timestamp_ms, batches: vec![batch(sequence)],
@@ -50,6 +51,7 @@ prop_compose! {
             trim: TrimPoint { number: number + 10, epoch: Epoch(epoch), window: 3 },
             owner,
             since: Epoch(since),
+            reserve: next_offset,
             segments: (number..).zip(segments).map(|(number, extents)| SegmentRecord {
                 head: SegmentHead { number, epoch: Epoch(epoch), etag: Etag::from("\"e-tag\""), size: 9, payload_at: 128 },
                 extents,
@@ -99,6 +101,7 @@ fn example() -> Edit {
         trim: TrimPoint { number: 5, epoch: Epoch(2), window: 4 },
         owner: 0x0123_4567_89ab_cdef,
         since: Epoch(1),
+        reserve: 1 << 20,
         segments: vec![SegmentRecord {
             head: SegmentHead { number: 4, epoch: Epoch(2), etag: Etag::from("\"1b2m\""), size: 4096, payload_at: 128 },
             extents: vec![ExtentRecord {
@@ -108,6 +111,7 @@ fn example() -> Edit {
                 start: 0,
                 end: 700,
                 max_timestamp_ms: 1_767_225_600_000,
+                reserved: true,
                 epochs: vec![(2, 0)],
                 producers: vec![ProducerDelta {
                     producer_id: 1000,

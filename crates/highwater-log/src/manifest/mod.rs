@@ -8,4 +8,6 @@ pub mod codec;
 mod codec_tests;
 pub mod state;
 
-pub use state::{Edit, ExtentRecord, Located, Manifest, ProducerDelta, SegmentHead, SegmentRecord, Start};
+pub use state::{
+    Edit, ExtentRecord, Located, Manifest, PartitionRecord, ProducerDelta, SegmentHead, SegmentRecord, Start,
+};

@@ -31,6 +31,8 @@ pub struct ExtentRecord {
     pub start: u64,
     pub end: u64,
     pub max_timestamp_ms: i64,
+    /// Whether the batches were in a write-ahead log, too.
+    pub reserved: bool,
     /// (leader epoch, its first offset here), ascending; never empty.
     pub epochs: Vec<(i32, Offset)>,
     pub producers: Vec<ProducerDelta>,
@@ -44,6 +46,15 @@ pub struct ProducerDelta {
     pub last_timestamp_ms: i64,
     /// Its last batches in the run, oldest first, at most five.
     pub batches: Vec<SequencedBatch>,
+}
+
+impl SegmentRecord {
+    /// About how many bytes it takes in an edit.
+    pub fn encoded_bytes(&self) -> usize {
+        let producers: usize =
+            self.extents.iter().flat_map(|extent| &extent.producers).map(|p| 22 + 24 * p.batches.len()).sum();
+        100 + 90 * self.extents.len() + producers
+    }
 }
 
 impl ProducerDelta {
@@ -77,6 +88,8 @@ pub struct Edit {
     pub owner: u128,
     /// First epoch since which no other broker has led.
     pub since: Epoch,
+    /// Offsets that the owner may give beyond a partition's committed end.
+    pub reserve: i64,
     /// Segments committed since the last edit, in the order of the chain.
     pub segments: Vec<SegmentRecord>,
     /// Partitions whose topic was deleted.
@@ -133,6 +146,9 @@ pub struct PartitionRecord {
     pub log_end: Offset,
     /// (epoch, its first offset), ascending.
     pub epochs: Vec<(i32, Offset)>,
+    /// Whether the last extent was of a topic that uses the write-ahead log: its leader may have
+    /// given offsets that only its disk knows.
+    pub reserved: bool,
     /// Ascending by offset.
     pub extents: Vec<Located>,
     pub producers: Producers,
@@ -155,8 +171,10 @@ impl PartitionRecord {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
     pub trim: TrimPoint,
+    /// Who sequenced last, 0 before anybody did: published before anything is sequenced.
     pub owner: u128,
     pub since: Epoch,
+    pub reserve: i64,
     /// Last segment taken in.
     pub last_segment: Option<u64>,
     pub partitions: BTreeMap<TopicPartition, PartitionRecord>,
@@ -164,7 +182,14 @@ pub struct Manifest {
 
 impl Default for Manifest {
     fn default() -> Self {
-        Self { trim: TrimPoint::GENESIS, owner: 0, since: Epoch::NONE, last_segment: None, partitions: BTreeMap::new() }
+        Self {
+            trim: TrimPoint::GENESIS,
+            owner: 0,
+            since: Epoch::NONE,
+            reserve: 0,
+            last_segment: None,
+            partitions: BTreeMap::new(),
+        }
     }
 }
 
@@ -194,6 +219,7 @@ impl Manifest {
         for extent in &record.extents {
             let partition = self.partitions.entry(extent.tp).or_default();
             partition.log_end = extent.last_offset + 1;
+            partition.reserved = extent.reserved;
             for (epoch, first_offset) in &extent.epochs {
                 if partition.epochs.last().is_none_or(|(known, _)| known < epoch) {
                     partition.epochs.push((*epoch, *first_offset));
@@ -222,6 +248,7 @@ impl Manifest {
         self.trim = edit.trim;
         self.owner = edit.owner;
         self.since = edit.since;
+        self.reserve = edit.reserve;
         for tp in &edit.removed {
             self.partitions.remove(tp);
         }
@@ -259,6 +286,7 @@ mod tests {
                 start: 0,
                 end: 50,
                 max_timestamp_ms: 5,
+                reserved: true,
                 epochs: vec![(epoch, first)],
                 producers: Vec::new(),
             }],

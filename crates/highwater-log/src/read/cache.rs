@@ -6,8 +6,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
+use highwater_env::Env;
 use highwater_store::{ReadRange, Store, StoreError};
 use highwater_types::ShardId;
 use parking_lot::Mutex;
@@ -64,8 +67,14 @@ struct Entries {
     clock: u64,
 }
 
+/// Longest wait of a read for memory. A fetch of many partitions may hold blocks of some of them
+/// while it waits for the next: with this limit it cannot wait for itself.
+const ROOM_WAIT: Duration = Duration::from_millis(250);
+
 /// Blocks of all shards.
 pub struct BlockCache {
+    env: Env,
+    refused: Arc<AtomicUsize>,
     store: Arc<dyn Store>,
     permits: Arc<Semaphore>,
     total: u32,
@@ -74,9 +83,11 @@ pub struct BlockCache {
 
 impl BlockCache {
     /// Holds at most `budget` bytes, slices in readers' hands included.
-    pub fn new(store: Arc<dyn Store>, budget: usize) -> Self {
+    pub fn new(env: Env, store: Arc<dyn Store>, budget: usize) -> Self {
         let total = u32::try_from((budget / PERMIT_BYTES).max(1)).unwrap_or(u32::MAX);
         Self {
+            env,
+            refused: Arc::default(),
             store,
             permits: Arc::new(Semaphore::new(total as usize)),
             total,
@@ -85,43 +96,63 @@ impl BlockCache {
     }
 
     /// The block of an extent, from memory or from the bucket. Concurrent callers share one load;
-    /// after an error the next caller tries again.
-    pub async fn get(&self, shard: ShardId, name: &str, extent: &Located) -> Result<Arc<Block>, LoadError> {
+    /// after an error the next caller tries again. `None` if there was no memory for it in
+    /// [`ROOM_WAIT`]: callers may hold other blocks, so nobody waits for long.
+    pub async fn get(&self, shard: ShardId, name: &str, extent: &Located) -> Result<Option<Arc<Block>>, LoadError> {
         let key = Key {
             shard,
             number: extent.segment.number,
             start: extent.start,
             etag: Arc::from(extent.segment.etag.as_str()),
         };
-        let cell = self.entries.lock().touch(key);
-        cell.get_or_try_init(|| self.load(name, extent)).await.cloned()
+        let cell = self.entries.lock().touch(key.clone());
+        if let Some(block) = cell.get() {
+            return Ok(Some(Arc::clone(block)));
+        }
+        // Memory before the load: whoever loads waits for the bucket alone.
+        let Some(permit) = self.admit(extent).await else {
+            self.entries.lock().forget_unloaded(&key);
+            return Ok(None);
+        };
+        let loaded = cell.get_or_try_init(|| self.load(name, extent, permit)).await.cloned();
+        if loaded.is_err() {
+            self.entries.lock().forget_unloaded(&key);
+        }
+        loaded.map(Some)
     }
 
-    async fn load(&self, name: &str, extent: &Located) -> Result<Arc<Block>, LoadError> {
-        let len = usize::try_from(extent.end - extent.start).unwrap_or(usize::MAX);
-        let permit = self.admit(len).await;
+    /// How often a read found no memory.
+    pub const fn refused(&self) -> &Arc<AtomicUsize> {
+        &self.refused
+    }
+
+    async fn load(&self, name: &str, extent: &Located, permit: OwnedSemaphorePermit) -> Result<Arc<Block>, LoadError> {
         let base = extent.segment.payload_at;
         let range = ReadRange::Bounded(base + extent.start..base + extent.end);
         let read = self.store.read(name, range, Some(&extent.segment.etag)).await?;
-        let bytes = match permit {
-            Some(permit) => Bytes::from_owner(Accounted { bytes: read.bytes, _permit: permit }),
-            None => read.bytes,
-        };
+        let bytes = Bytes::from_owner(Accounted { bytes: read.bytes, _permit: permit });
         let block = Block::open(bytes, extent.first_offset, extent.last_offset)
             .map_err(|source| LoadError::Block { name: name.to_owned(), source })?;
         Ok(Arc::new(block))
     }
 
-    /// Room for `len` bytes: drops what was not used for longest, then waits for readers.
-    async fn admit(&self, len: usize) -> Option<OwnedSemaphorePermit> {
+    /// Room for an extent: drops what was not used for longest, then waits a little for readers.
+    async fn admit(&self, extent: &Located) -> Option<OwnedSemaphorePermit> {
+        let len = usize::try_from(extent.end - extent.start).unwrap_or(usize::MAX);
         let wanted = u32::try_from(len.div_ceil(PERMIT_BYTES)).unwrap_or(u32::MAX).min(self.total);
         while self.permits.available_permits() < wanted as usize {
             if !self.entries.lock().drop_oldest() {
                 break;
             }
         }
-        // The semaphore is never closed.
-        Arc::clone(&self.permits).acquire_many_owned(wanted).await.ok()
+        let permit = Arc::clone(&self.permits).acquire_many_owned(wanted);
+        match self.env.timeout(ROOM_WAIT, permit).await {
+            Ok(permit) => permit.ok(),
+            Err(_) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        }
     }
 }
 
@@ -136,6 +167,16 @@ impl Entries {
         self.by_use.remove(&before);
         self.by_use.insert(now, key);
         cell
+    }
+
+    /// Forgets a key whose block did not come, unless somebody else waits for it or has it.
+    fn forget_unloaded(&mut self, key: &Key) {
+        let idle = |(_, cell): &(u64, Cell)| !cell.initialized() && Arc::strong_count(cell) <= 2;
+        if self.by_key.get(key).is_some_and(idle)
+            && let Some((used, _)) = self.by_key.remove(key)
+        {
+            self.by_use.remove(&used);
+        }
     }
 
     /// Forgets the block that was not used for longest. `false` if none is left that is loaded.

@@ -15,6 +15,7 @@ use highwater_types::{Epoch, Offset, ShardId, TopicId, TopicPartition};
 
 use super::producers::{Checked, Producers, Sequence, SequenceError};
 use crate::api::{AppendError, Appended, Marks};
+use crate::manifest::PartitionRecord;
 use crate::ticket::TicketSender;
 use crate::waiter::Waiter;
 use crate::wal::{Frame, Wal, WalFull, WalSeq};
@@ -48,6 +49,8 @@ pub struct TailBatch {
     pub last_offset: Offset,
     pub max_timestamp_ms: i64,
     pub sequence: Option<Sequence>,
+    /// Its frame in the write-ahead log, if it has one.
+    pub wal_seq: Option<WalSeq>,
 }
 
 impl TailBatch {
@@ -90,6 +93,8 @@ pub struct PendingAck {
 pub struct PartitionLive {
     pub tp: TopicPartition,
     pub settings: Arc<TopicSettings>,
+    /// Whether its batches go to the write-ahead log at present.
+    pub uses_wal: bool,
     pub deleted: bool,
     pub log_start: Offset,
     /// Offset of the next record.
@@ -249,6 +254,19 @@ impl Live {
         let first = partition.next_offset;
         let end = first.checked_add(batch.offsets).ok_or_else(|| AppendError::Storage("offsets are used up".into()))?;
         let mode = partition.settings.durability;
+        if mode.uses_wal() && batch.offsets > limits.reserve {
+            return Err(AppendError::InvalidRecord(format!(
+                "a batch of {} records exceeds the limit of {}",
+                batch.offsets, limits.reserve
+            )));
+        }
+        if mode.uses_wal() != partition.uses_wal {
+            // A change takes effect when everything of the former mode is in the bucket.
+            if partition.flushed_end < partition.next_offset {
+                return Err(AppendError::Backpressure);
+            }
+            partition.uses_wal = mode.uses_wal();
+        }
         if mode.uses_wal() && end > partition.flushed_end.saturating_add(limits.reserve) {
             return Err(AppendError::Backpressure);
         }
@@ -274,6 +292,7 @@ impl Live {
             last_offset: end - 1,
             max_timestamp_ms: batch.max_timestamp_ms,
             sequence: batch.sequence,
+            wal_seq: seq,
         });
         let log_start_offset = partition.log_start;
         if newly_dirty {
@@ -309,14 +328,10 @@ impl Live {
     }
 
     /// Puts a batch back that recovery found in the write-ahead log: its offsets are given already
-    /// and it is durable there. `false` if it does not follow what is known (the caller says why).
-    pub fn replay(&mut self, slot: Slot, batch: TailBatch, seq: WalSeq, now: Instant) -> bool {
-        let Some(partition) = self.partitions.get_mut(slot.0) else {
-            return false;
-        };
-        if batch.first_offset != partition.next_offset {
-            return false;
-        }
+    /// and it is durable there. The caller has seen that it follows what is known.
+    pub fn replay(&mut self, slot: Slot, batch: TailBatch, now: Instant) {
+        let Some(partition) = self.partitions.get_mut(slot.0) else { return };
+        debug_assert_eq!(batch.first_offset, partition.next_offset, "replayed in order");
         if let Some(sequence) = batch.sequence {
             let timestamp = batch.max_timestamp_ms;
             partition.producers.appended(sequence, batch.first_offset, batch.last_offset, timestamp);
@@ -326,50 +341,81 @@ impl Live {
         partition.synced_end = end;
         partition.high_watermark = end;
         let bytes = batch.len();
+        let seq = batch.wal_seq;
         let newly_dirty = partition.tail.len() == partition.sealed;
         partition.tail.push_back(batch);
         if newly_dirty {
             self.dirty.push(slot);
         }
-        self.open_wal_seq = Some(seq);
+        self.open_wal_seq = seq;
         self.opened(bytes, now, true);
-        true
     }
 
-    /// Takes the open buffer, or `None` if it is empty. Without runs if all its topics are gone.
+    /// Takes open batches, about as much as a segment should hold, or `None` if there are none.
+    /// Without runs if all their topics are gone.
     pub fn seal(&mut self) -> Option<Sealed> {
         if self.dirty.is_empty() {
             return None;
         }
         let mut runs = Vec::with_capacity(self.dirty.len());
-        for slot in self.dirty.drain(..) {
-            let Some(partition) = self.partitions.get_mut(slot.0) else {
-                continue;
-            };
-            if partition.deleted {
-                partition.tail.truncate(partition.sealed);
+        let mut bytes = 0;
+        let mut left = Vec::new();
+        // Behind the others the next time, so that a busy partition does not keep them waiting.
+        let mut unfinished = Vec::new();
+        for slot in std::mem::take(&mut self.dirty) {
+            let Some(partition) = self.partitions.get_mut(slot.0) else { continue };
+            if bytes >= self.limits.flush_bytes {
+                left.push(slot);
                 continue;
             }
-            let batches: Vec<TailBatch> = partition.tail.range(partition.sealed..).cloned().collect();
-            partition.sealed = partition.tail.len();
-            runs.push(SealedRun { slot, tp: partition.tp, batches });
+            let mut batches = Vec::new();
+            for batch in partition.tail.range(partition.sealed..) {
+                bytes += batch.len();
+                batches.push(batch.clone());
+                if bytes >= self.limits.flush_bytes {
+                    break;
+                }
+            }
+            partition.sealed += batches.len();
+            if partition.sealed < partition.tail.len() {
+                unfinished.push(slot);
+            }
+            if partition.deleted {
+                partition.drop_sealed_tail(batches.len());
+            } else {
+                runs.push(SealedRun { slot, tp: partition.tp, batches });
+            }
         }
-        let bytes = std::mem::take(&mut self.open_bytes);
-        self.open_since = None;
-        self.ack_waits = false;
-        Some(Sealed { runs, bytes, wal_seq: self.open_wal_seq.take() })
+        left.append(&mut unfinished);
+        self.dirty = left;
+        self.open_bytes -= bytes;
+        if self.dirty.is_empty() {
+            self.open_since = None;
+            self.ack_waits = false;
+            return Some(Sealed { runs, bytes, wal_seq: self.open_wal_seq.take() });
+        }
+        // What is still open keeps its frames: only those before the first of them are released.
+        let open = self.dirty.iter().filter_map(|slot| self.partitions.get(slot.0));
+        let frames = open.flat_map(|partition| partition.tail.range(partition.sealed..).filter_map(|b| b.wal_seq));
+        let wal_seq = match frames.min() {
+            Some(first) => first.0.checked_sub(1).map(WalSeq),
+            None => self.open_wal_seq.take(),
+        };
+        Some(Sealed { runs, bytes, wal_seq })
     }
 
     /// What only this broker's disk has: batches of topics that use the write-ahead log and that
     /// the bucket did not get. For the side file of a deposed leader.
     pub fn unflushed_local(&self) -> Vec<(TopicPartition, StoredBatch)> {
-        let local = self.partitions.iter().filter(|p| !p.deleted && p.settings.durability.uses_wal());
-        local
-            .flat_map(|partition| {
-                let unflushed = partition.tail.iter().filter(|batch| batch.last_offset >= partition.flushed_end);
-                unflushed.map(|batch| (partition.tp, batch.stored.clone()))
-            })
-            .collect()
+        let kept = self.partitions.iter().filter(|partition| !partition.deleted);
+        kept.flat_map(|partition| {
+            let unflushed = partition
+                .tail
+                .iter()
+                .filter(|batch| batch.wal_seq.is_some() && batch.last_offset >= partition.flushed_end);
+            unflushed.map(|batch| (partition.tp, batch.stored.clone()))
+        })
+        .collect()
     }
 
     /// Drops the oldest flushed batches until the tail is within its limit.
@@ -397,8 +443,15 @@ fn refused(full: WalFull) -> AppendError {
 }
 
 impl PartitionLive {
-    /// A partition whose committed past ends at `end`.
-    pub fn new(
+    /// A partition with this committed past, or none.
+    pub fn of(tp: TopicPartition, settings: Arc<TopicSettings>, record: Option<&PartitionRecord>) -> Self {
+        match record {
+            Some(past) => Self::new(tp, settings, past.log_start, past.log_end, past.producers.clone()),
+            None => Self::new(tp, settings, 0, 0, Producers::default()),
+        }
+    }
+
+    fn new(
         tp: TopicPartition,
         settings: Arc<TopicSettings>,
         log_start: Offset,
@@ -407,6 +460,7 @@ impl PartitionLive {
     ) -> Self {
         Self {
             tp,
+            uses_wal: settings.durability.uses_wal(),
             settings,
             deleted: false,
             log_start,
@@ -453,6 +507,17 @@ impl PartitionLive {
                 Err(AppendError::InvalidProducerEpoch { producer_id, current, got: sequence.epoch })
             }
         }
+    }
+
+    /// Drops the last `count` sealed batches: their topic is gone, nobody writes or reads them.
+    fn drop_sealed_tail(&mut self, count: usize) {
+        self.sealed -= count;
+        self.tail.drain(self.sealed..self.sealed + count);
+    }
+
+    /// Whether the bucket has everything.
+    pub fn is_flushed(&self) -> bool {
+        self.deleted || self.flushed_end >= self.next_offset
     }
 
     /// Drops the batches below `end` from memory, flushed ones only.

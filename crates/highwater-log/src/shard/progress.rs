@@ -1,11 +1,13 @@
 //! Durable marks: what the write-ahead log has synced, what the bucket has, how far consumers see,
 //! and who is woken by it.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use highwater_types::{Offset, TopicPartition};
 
 use super::live::{Live, PartitionLive, Retained, Sealed, Slot};
+use super::producers::Producers;
 use crate::Appended;
 use crate::api::AppendError;
 use crate::ticket::TicketSender;
@@ -89,7 +91,7 @@ impl Live {
     /// A sync failed: these frames are not trusted, only the bucket makes their batches durable.
     /// They need a flush now, since acknowledgements wait for it.
     pub fn sync_failed(&mut self, from: WalSeq, to: WalSeq) {
-        let mut kept = std::collections::VecDeque::with_capacity(self.syncing.len());
+        let mut kept = VecDeque::with_capacity(self.syncing.len());
         for frame in self.syncing.drain(..) {
             if frame.seq < from || frame.seq > to {
                 kept.push_back(frame);
@@ -169,6 +171,9 @@ impl Live {
         partition.deleted = true;
         partition.fail(&AppendError::Unknown, &mut effects);
         partition.forget_below(partition.flushed_end);
+        partition.producers = Producers::default();
+        partition.pending = VecDeque::new();
+        partition.waiters = Vec::new();
         self.slots.remove(&partition.tp);
         (Some(partition.tp), effects)
     }

@@ -1,5 +1,6 @@
 //! The limit on unflushed bytes: at it, producers wait.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
@@ -12,6 +13,25 @@ pub struct Room {
     used: AtomicUsize,
     limit: usize,
     freed: Notify,
+}
+
+/// Unflushed bytes that go off the account when this is dropped, however that comes about.
+pub struct Held {
+    room: Arc<Room>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Takes charge of bytes that are on the account already.
+    pub fn new(room: &Arc<Room>, bytes: usize) -> Self {
+        Self { room: Arc::clone(room), bytes }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.room.release(self.bytes);
+    }
 }
 
 impl Room {
