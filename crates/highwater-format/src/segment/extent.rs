@@ -7,7 +7,8 @@ use highwater_types::{Offset, TopicPartition};
 /// A place where batches can be read from: whole batches from here to the next stride.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stride {
-    /// Offset of its first record.
+    /// First offset that it answers for: right behind the last record of the stride before, which
+    /// is in a gap if offsets are missing there.
     pub first_offset: Offset,
     /// Bytes from the extent's start.
     pub position: u32,

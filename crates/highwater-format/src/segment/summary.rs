@@ -22,12 +22,17 @@ impl Summary {
         let last_offset = checked_last_offset(&header)?;
         let end = u32::try_from(batch.len()).ok().and_then(|bytes| self.bytes.checked_add(bytes));
         let end = end.ok_or("extent of 4 GiB or more")?;
-        if self.index.is_empty() {
+        // Where a stride begins to answer: right behind the batch before, so that an offset in a gap
+        // finds the batch behind the gap.
+        let answers_from = if self.index.is_empty() {
             self.first_offset = header.base_offset;
             self.max_timestamp = header.max_timestamp;
+            header.base_offset
         } else if header.base_offset <= self.last_offset {
             return Err("offsets do not ascend");
-        }
+        } else {
+            self.last_offset + 1
+        };
         self.last_offset = last_offset;
         self.max_timestamp = self.max_timestamp.max(header.max_timestamp);
         if self.epochs.last().is_none_or(|last| last.epoch != header.leader_epoch) {
@@ -39,7 +44,7 @@ impl Summary {
                 stride.heads_crc = crc32c::crc32c_append(stride.heads_crc, batch.head());
             }
             _ => self.index.push(Stride {
-                first_offset: header.base_offset,
+                first_offset: answers_from,
                 position: self.bytes,
                 max_timestamp: header.max_timestamp,
                 heads_crc: crc32c::crc32c(batch.head()),

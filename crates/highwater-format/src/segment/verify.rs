@@ -53,6 +53,12 @@ pub fn verify_range(extent: &Extent, range: &Range<u64>, bytes: &Bytes) -> Resul
     for stride in &mut summary.index {
         stride.position = stride.position.saturating_add(position);
     }
+    // The first stride answers from behind the batch before it, which is not among these bytes.
+    if let (Some(found), Some(stride)) = (summary.index.first_mut(), extent.index.get(first))
+        && stride.first_offset <= found.first_offset
+    {
+        found.first_offset = stride.first_offset;
+    }
     let strides = extent.index.get(first..first + summary.index.len());
     let ends = extent.stride_bytes((first + summary.index.len()).saturating_sub(1)).map(|last| last.end);
     if ends != Some(range.end) || strides != Some(summary.index.as_slice()) {

@@ -151,7 +151,7 @@ async fn requests_in_flight_are_bounded() {
 #[tokio::test]
 async fn without_memory_a_frame_waits_in_its_socket() {
     let mut rig = rig(LONG, 10_000).await;
-    let held = rig.shared.requests.take(9_000).await.unwrap();
+    let held = rig.shared.appends.take(9_000).await.unwrap();
     rig.client.write_all(&request(AT_ONCE, 1, 5000)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert!(rig.shared.service.begun.lock().unwrap().is_empty());
