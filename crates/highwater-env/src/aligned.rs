@@ -90,6 +90,13 @@ impl AlignedBuf {
         self.len -= count;
     }
 
+    /// Holds `len` bytes from now on, growing if needed; those that were not held before are
+    /// whatever an earlier use left there. For a reader that fills them.
+    pub fn set_len(&mut self, len: usize) {
+        self.reserve_to(len);
+        self.len = len;
+    }
+
     /// Forgets the bytes, keeps the memory.
     pub fn clear(&mut self) {
         self.len = 0;

@@ -19,6 +19,9 @@ pub const ALIGNMENT: usize = 4096;
 pub enum OpenMode {
     /// Existing file, reads only, through the page cache.
     Read,
+    /// As `Read`, with O_DIRECT where the file system allows it: for large reads that nobody
+    /// repeats soon. Offsets and lengths of reads are free all the same.
+    ReadDirect,
     /// Create if absent, read and write, through the page cache.
     Write,
     /// As `Write`, with O_DIRECT where the file system allows it and buffered where it does not;

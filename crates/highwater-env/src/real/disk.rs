@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use crate::disk::{DirEntry, Disk, DiskLock, File, OpenMode};
 use crate::real::file::{RealFile, modified_ns};
+use crate::real::pool::ReadPool;
 
 /// Longest lock note that is read back.
 const NOTE_LIMIT_BYTES: u64 = 1024;
@@ -18,13 +19,14 @@ const NOTE_LIMIT_BYTES: u64 = 1024;
 /// The machine's file system.
 pub struct RealDisk {
     handle: Handle,
+    pool: Arc<ReadPool>,
 }
 
 impl RealDisk {
     /// A file system whose calls run on `handle`'s blocking threads.
     #[must_use]
     pub fn new(handle: Handle) -> Self {
-        Self { handle }
+        Self { handle, pool: Arc::default() }
     }
 
     async fn run<T: Send + 'static>(
@@ -52,7 +54,7 @@ fn open_file(path: &Path, mode: OpenMode) -> io::Result<fs::File> {
     let mut options = fs::OpenOptions::new();
     options.read(true);
     match mode {
-        OpenMode::Read => {}
+        OpenMode::Read | OpenMode::ReadDirect => {}
         OpenMode::Write | OpenMode::WriteDirect => {
             options.write(true).create(true).truncate(false);
         }
@@ -146,8 +148,8 @@ fn space_of(path: &Path) -> io::Result<(u64, u64)> {
 impl Disk for RealDisk {
     async fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let file = self.run(path, move |path| open_file(path, mode)).await?;
-        let aligned = matches!(mode, OpenMode::WriteDirect | OpenMode::CreateDirect);
-        Ok(Arc::new(RealFile::new(self.handle.clone(), file, aligned)))
+        let direct = matches!(mode, OpenMode::ReadDirect | OpenMode::WriteDirect | OpenMode::CreateDirect);
+        Ok(Arc::new(RealFile::new(self.handle.clone(), file, direct, Arc::clone(&self.pool))))
     }
 
     async fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {

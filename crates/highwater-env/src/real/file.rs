@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 
 use crate::disk::{ALIGNMENT, AlignedBuf, File, FileMeta};
 use crate::real::disk::hop;
+use crate::real::pool::ReadPool;
 
 /// Zeros are written in pieces of this size: large enough to be fast, small enough to hold.
 const ZERO_CHUNK: usize = 1024 * 1024;
@@ -26,6 +27,7 @@ pub(super) struct RealFile {
 
 struct Inner {
     file: fs::File,
+    pool: Arc<ReadPool>,
     /// Opened in one of the direct modes: writes must be aligned, whether or not the file system
     /// took O_DIRECT, so that a mistake shows everywhere.
     aligned: bool,
@@ -37,12 +39,13 @@ struct Inner {
 }
 
 impl RealFile {
-    pub(super) fn new(handle: Handle, file: fs::File, aligned: bool) -> Self {
+    pub(super) fn new(handle: Handle, file: fs::File, aligned: bool, pool: Arc<ReadPool>) -> Self {
         let direct = aligned && set_direct(&file, true).is_ok();
         Self {
             handle,
             inner: Arc::new(Inner {
                 file,
+                pool,
                 aligned,
                 direct: AtomicBool::new(direct),
                 sync_failed: AtomicBool::new(false),
@@ -161,8 +164,7 @@ impl Inner {
         }
         let start = offset - offset % ALIGNMENT as u64;
         let skip = (offset % ALIGNMENT as u64) as usize;
-        let mut buffer = AlignedBuf::with_capacity(skip + len);
-        buffer.extend_zeros((skip + len).next_multiple_of(ALIGNMENT));
+        let mut buffer = self.pool.take((skip + len).next_multiple_of(ALIGNMENT));
         let read = self.fill(start, buffer.as_mut_slice())?;
         buffer.truncate(read.min(skip + len));
         let bytes = Bytes::from_owner(buffer);
@@ -177,6 +179,12 @@ impl Inner {
                 Ok(0) => break,
                 Ok(read) => filled += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Some file systems take the flag and refuse the read.
+                Err(error)
+                    if error.raw_os_error() == Some(libc::EINVAL) && self.direct.swap(false, Ordering::AcqRel) =>
+                {
+                    set_direct(&self.file, false)?;
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod disk;
 pub mod file;
+mod pool;
 pub mod random;
 pub mod tasks;
 

@@ -1,10 +1,31 @@
 //! The disk and the bucket at their worst.
 
-use highwater_env::sim::DiskFaults;
-use highwater_log::{Acks, PartitionError};
-use highwater_store::FaultRates;
+use std::collections::BTreeMap;
 
-use crate::world::{World, plain};
+use highwater_env::sim::DiskFaults;
+use highwater_log::{Acks, AppendError, PartitionError};
+use highwater_meta::ConfigTarget;
+use highwater_store::{Fault, FaultRates, FaultRule, RequestKind};
+use highwater_types::TopicPartition;
+
+use crate::world::{Broker, World, plain};
+
+const LOCAL: &[(&str, &str)] = &[("highwater.durability", "local")];
+
+fn values(broker: &Broker, tp: TopicPartition) -> Vec<u64> {
+    broker.read_from(tp, 0).unwrap().iter().map(|seen| seen.value).collect()
+}
+
+/// The bucket takes no segment from now on, but for so many objects of the data's journals.
+fn no_segments_after(world: &World, first: u32) {
+    world.bucket.script(FaultRule {
+        kind: Some(RequestKind::Create),
+        name_contains: "/wal/".to_owned(),
+        skip: first,
+        times: u32::MAX,
+        fault: Fault::Unavailable,
+    });
+}
 
 #[test]
 fn another_broker_goes_on_behind_a_gap_and_the_old_tail_is_set_aside() {
@@ -77,4 +98,77 @@ fn a_bucket_that_loses_answers_and_fails_loses_no_record() {
         let values: Vec<u64> = broker.read_from(*tp, 0).unwrap().iter().map(|seen| seen.value).collect();
         assert_eq!(values, (0..60).collect::<Vec<u64>>());
     }
+}
+
+#[test]
+fn a_crash_during_replay_loses_nothing_the_next_time() {
+    let mut world = World::new(15);
+    let broker = world.start(1);
+    let tp = broker.create("t", 1, LOCAL)[0];
+    no_segments_after(&world, 0);
+    for value in 1..=3 {
+        broker.append(tp, &[value]).unwrap();
+    }
+    broker.kill();
+    for _ in 0..3 {
+        world.bucket.heal();
+        // The fences of the takeover get through, the flush of what is replayed does not.
+        no_segments_after(&world, world.shards);
+        let broker = world.start(1);
+        assert_eq!(values(&broker, tp), [1, 2, 3]);
+        broker.tick(500);
+        broker.kill();
+    }
+    world.bucket.heal();
+    let broker = world.start(1);
+    assert_eq!(values(&broker, tp), [1, 2, 3]);
+    assert_eq!(broker.append(tp, &[4]).unwrap().base_offset, 3);
+}
+
+#[test]
+fn a_change_of_durability_takes_effect_when_the_former_mode_is_flushed() {
+    let mut world = World::new(16);
+    let broker = world.start(1);
+    let tp = broker.create("t", 1, LOCAL)[0];
+    let change = |to: &str| {
+        let meta = broker.meta.clone();
+        let configs = BTreeMap::from([("highwater.durability".to_owned(), Some(to.to_owned()))]);
+        broker.run(async move { meta.alter_configs(ConfigTarget::Topic(tp.topic), configs, false).await }).unwrap();
+        broker.tick(1);
+    };
+    for (round, mode) in ["object", "local", "object", "local"].into_iter().enumerate() {
+        let value = 2 * round as u64;
+        broker.append(tp, &[value]).unwrap();
+        change(mode);
+        let appended = loop {
+            match broker.append(tp, &[value + 1]) {
+                Err(AppendError::Backpressure) => broker.tick(5),
+                done => break done.unwrap(),
+            }
+        };
+        assert_eq!(appended.base_offset as u64, value + 1);
+    }
+    broker.kill();
+    let broker = world.start(1);
+    assert_eq!(values(&broker, tp), (0..8).collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_takeover_that_came_to_nothing_keeps_nobodys_lineage() {
+    let mut world = World::new(17);
+    let first = world.start(1);
+    let tp = first.create("t", 1, LOCAL)[0];
+    first.append(tp, &[1]).unwrap();
+    first.stop();
+    let second = world.start(2);
+    no_segments_after(&world, 0);
+    let gap = second.append(tp, &[2]).unwrap().base_offset;
+    second.kill();
+    // Broker 1 fences twice: the first time it ends before it has published itself.
+    world.bucket.heal();
+    world.try_start(1, "shards/0/manifest");
+    world.bucket.heal();
+    let again = world.start(1);
+    let next = again.append(tp, &[3]).unwrap().base_offset;
+    assert!(next > gap, "offset {gap} of broker 2's record was given again: {next}");
 }

@@ -14,7 +14,7 @@ use highwater_log::{
     ReadRequest,
 };
 use highwater_meta::{MetaClient, MetaOptions, NewTopic};
-use highwater_store::{FaultRates, Faults, MemoryStore, RetryPolicy, Retrying, Store};
+use highwater_store::{Fault, FaultRates, FaultRule, Faults, MemoryStore, RequestKind, RetryPolicy, Retrying, Store};
 use highwater_types::{Incarnation, TopicPartition};
 
 /// What outlives the brokers.
@@ -53,9 +53,38 @@ impl World {
 
     /// Starts a broker of this identity; its write-ahead log is its own.
     pub fn start(&mut self, identity: u128) -> Broker {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let sim = self.sim.clone();
+        let opening = self.opening(identity);
+        let (meta, engine) = drive(&runtime, &sim, opening);
+        Broker { runtime, sim, log: engine.log(), engine: Some(engine), meta }
+    }
+
+    /// Starts a broker that cannot create what lies under `refused`, and kills it after a while.
+    pub fn try_start(&mut self, identity: u128, refused: &str) {
+        self.bucket.script(FaultRule {
+            kind: Some(RequestKind::Create),
+            name_contains: refused.to_owned(),
+            skip: 0,
+            times: u32::MAX,
+            fault: Fault::Unavailable,
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let opening = self.opening(identity);
+        let sim = self.sim.clone();
+        runtime.block_on(async {
+            let mut opening = Box::pin(opening);
+            for _ in 0..400 {
+                assert!(futures::FutureExt::now_or_never(&mut opening).is_none(), "it cannot have started");
+                sim.clock.advance(Duration::from_millis(5)).await;
+            }
+        });
+        runtime.shutdown_background();
+    }
+
+    fn opening(&mut self, identity: u128) -> impl Future<Output = (MetaClient, Engine)> + use<> {
         self.incarnations += 1;
         let incarnation = Incarnation(self.incarnations);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut options = EngineOptions::new(format!("/wal-{identity}").into(), identity, true);
         options.paced = self.paced;
         options.flush_bytes = self.flush_bytes;
@@ -64,20 +93,17 @@ impl World {
         options.manifest_every = 3;
         options.snapshot_every = 2;
         options.tail_max_bytes = 8192;
-        let sim = self.sim.clone();
         let store: Arc<dyn Store> = Arc::new(Retrying::new(self.bucket.clone(), &self.sim.env, RetryPolicy::default()));
-        let env = sim.env.clone();
+        let env = self.sim.env.clone();
         let shards = self.shards;
-        let opening = async move {
+        async move {
             let mut meta = MetaOptions::new();
             meta.shards = shards;
             meta.poll_interval = None;
             let meta = MetaClient::open(&env, Arc::clone(&store), incarnation, meta).await.expect("metadata opens");
             let engine = Engine::start(env, store, meta.clone(), incarnation, options).await.expect("engine starts");
             (meta, engine)
-        };
-        let (meta, engine) = drive(&runtime, &sim, opening);
-        Broker { runtime, sim, log: engine.log(), engine: Some(engine), meta }
+        }
     }
 
     pub fn rates(&self, rates: FaultRates) {

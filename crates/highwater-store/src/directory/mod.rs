@@ -38,6 +38,9 @@ use staging::Staging;
 /// Puts in flight, each with one buffer of [`staging::CHUNK_BYTES`] and one descriptor.
 const PUTS_IN_FLIGHT: usize = 8;
 
+/// Reads from this size on go past the page cache.
+const DIRECT_READ_BYTES: u64 = 256 << 10;
+
 /// A local directory. Several processes may have one directory open at the same time.
 #[derive(Clone)]
 pub struct DirectoryStore {
@@ -242,7 +245,13 @@ impl Store for DirectoryStore {
         range.check(name)?;
         let date = self.inner.clock.now();
         let failed = |error| io_error(name, "cannot read", error);
-        let file = self.inner.env.disk.open(&self.inner.path(name), OpenMode::Read).await.map_err(failed)?;
+        // Large ranges are segments on their way to a cache of their own: the page cache would only
+        // cost a copy.
+        let mode = match &range {
+            ReadRange::Bounded(range) if range.end - range.start >= DIRECT_READ_BYTES => OpenMode::ReadDirect,
+            _ => OpenMode::Read,
+        };
+        let file = self.inner.env.disk.open(&self.inner.path(name), mode).await.map_err(failed)?;
         let meta = file.metadata().await.map_err(failed)?;
         let etag = etag(meta.len, meta.modified_ns);
         if if_match.is_some_and(|wanted| *wanted != etag) {

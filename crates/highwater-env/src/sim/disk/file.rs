@@ -62,7 +62,7 @@ impl SimFile {
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let aligned = |number: u64| number.is_multiple_of(ALIGNMENT as u64);
         match self.mode {
-            OpenMode::Read => return Err(io::ErrorKind::PermissionDenied.into()),
+            OpenMode::Read | OpenMode::ReadDirect => return Err(io::ErrorKind::PermissionDenied.into()),
             OpenMode::WriteDirect | OpenMode::CreateDirect if !(aligned(offset) && aligned(bytes.len() as u64)) => {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "a direct write must be aligned"));
             }

@@ -205,7 +205,10 @@ impl World {
         match self.lookup(path) {
             Ok(_) if must_be_new => Err(io::ErrorKind::AlreadyExists.into()),
             Ok(node) => Ok(node),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && mode != OpenMode::Read => {
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && !matches!(mode, OpenMode::Read | OpenMode::ReadDirect) =>
+            {
                 let (parent, name) = split(path)?;
                 if self.directories.contains_key(path) {
                     return Err(io::ErrorKind::IsADirectory.into());
