@@ -8,8 +8,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::checksum;
 use crate::header::{ATTRIBUTES_AT, BatchHeader, CRC_AT, HEADER_BYTES, HeaderError, LEADER_EPOCH_AT, field, put};
 
-/// A frame is held on to only if the batch is at least this part of it (one eighth).
-const LEAST_SHARE_OF_FRAME: usize = 8;
+/// A frame is held on to only if the batch is at least this part of it (one quarter).
+const LEAST_SHARE_OF_FRAME: usize = 4;
 
 /// One record batch in two parts: 61 bytes of header and the rest. Cloning copies the header and
 /// shares the rest.
