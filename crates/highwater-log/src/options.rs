@@ -60,7 +60,7 @@ impl EngineOptions {
             flush_max_age: Duration::from_secs(1),
             unflushed_max_bytes: 128 * MIB,
             tail_max_bytes: 64 * MIB,
-            block_cache_bytes: 64 * MIB,
+            block_cache_bytes: 128 * MIB,
             manifest_every: 32,
             snapshot_every: 64,
             producer_expiration: Duration::from_secs(86_400),
