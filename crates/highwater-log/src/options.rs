@@ -24,7 +24,10 @@ pub struct EngineOptions {
     pub flush_interval: Duration,
     /// Whether flushes are paced at all: puts on a remote bucket cost money, on a directory not.
     pub paced: bool,
-    /// Age at which bytes are flushed that the write-ahead log has made durable already.
+    /// Age at which bytes are flushed that the write-ahead log has made durable already. On a remote
+    /// bucket other brokers see them only then. A directory is read by nobody else, and each flush
+    /// there delays the log's syncs on the same disk by some milliseconds: once a second would be
+    /// one in a hundred of a slow producer's acknowledgements.
     pub flush_max_age: Duration,
     /// Unflushed bytes of all shards; at the limit producers wait.
     pub unflushed_max_bytes: usize,
@@ -57,7 +60,7 @@ impl EngineOptions {
             flush_bytes: 8 * MIB,
             flush_interval: Duration::from_millis(100),
             paced: remote,
-            flush_max_age: Duration::from_secs(1),
+            flush_max_age: Duration::from_secs(if remote { 1 } else { 10 }),
             unflushed_max_bytes: 128 * MIB,
             tail_max_bytes: 64 * MIB,
             block_cache_bytes: 128 * MIB,
