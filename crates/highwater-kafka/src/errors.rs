@@ -5,7 +5,7 @@
 
 use highwater_groups::GroupError;
 use highwater_log::{AppendError, ReadError};
-use highwater_meta::{CreateTopicError, DeleteTopicError};
+use highwater_meta::{AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteTopicError};
 use highwater_wire::ErrorCode;
 
 /// Produce.
@@ -70,6 +70,25 @@ pub const fn of_delete_topic(error: &DeleteTopicError, by_id: bool) -> ErrorCode
         DeleteTopicError::Disabled => ErrorCode::TopicDeletionDisabled,
         DeleteTopicError::InvalidRequest(_) => ErrorCode::InvalidRequest,
         DeleteTopicError::Meta(_) => ErrorCode::RequestTimedOut,
+    }
+}
+
+/// CreatePartitions.
+pub const fn of_add_partitions(error: &AddPartitionsError) -> ErrorCode {
+    match error {
+        AddPartitionsError::Unknown => ErrorCode::UnknownTopicOrPartition,
+        AddPartitionsError::InvalidPartitions(_) => ErrorCode::InvalidPartitions,
+        AddPartitionsError::Meta(_) => ErrorCode::RequestTimedOut,
+    }
+}
+
+/// AlterConfigs, IncrementalAlterConfigs.
+pub const fn of_alter_configs(error: &AlterConfigsError) -> ErrorCode {
+    match error {
+        AlterConfigsError::UnknownTopic => ErrorCode::UnknownTopicOrPartition,
+        AlterConfigsError::InvalidConfig(_) | AlterConfigsError::NotAList { .. } => ErrorCode::InvalidConfig,
+        AlterConfigsError::ReadOnly(_) | AlterConfigsError::PerBroker(_) => ErrorCode::InvalidRequest,
+        AlterConfigsError::Meta(_) => ErrorCode::RequestTimedOut,
     }
 }
 

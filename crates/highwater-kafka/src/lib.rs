@@ -6,12 +6,15 @@
 //! - [`fetch`]: sessions and long polls. - [`topics`]: topics by name and id.
 //! - [`offsets_topic`]: `__consumer_offsets`. - [`producer_ids`]: ids for idempotent producers.
 //! - [`errors`]: every error enum of the layers below, as Kafka's codes.
+//! - [`config_resources`]: what has configurations. - [`authorized`]: what a client may do.
 //! - [`broker`]: what all handlers share. - [`brokers`]: who leads what.
 
+pub mod authorized;
 pub mod broker;
 pub mod brokers;
 pub mod budget;
 pub mod config;
+pub mod config_resources;
 pub mod connection;
 pub mod errors;
 pub mod fetch;

@@ -1,6 +1,5 @@
 //! What a broker holds of the metadata: the state to read, and requests to change it.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +10,12 @@ use highwater_types::{Incarnation, TopicId};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
+use crate::alter_configs::{AlterConfigs, ConfigChanges, ConfigTarget};
 use crate::driver::{Driver, Shared};
 use crate::errors::{AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteTopicError, MetaError};
 use crate::journal::MetaJournal;
 use crate::journal::shared::SharedMetaJournal;
-use crate::operations::{
-    AddPartitions, AlterConfigs, ConfigTarget, CreateTopics, DeleteTopics, Operation, TakeProducerIds,
-};
+use crate::operations::{AddPartitions, CreateTopics, DeleteTopics, Operation, TakeProducerIds};
 use crate::queue::{Request, Waiting};
 use crate::state::{ClusterState, Configs, Local};
 use crate::topic::{NewTopic, Topic};
@@ -124,11 +122,11 @@ impl MetaClient {
         self.change(AddPartitions { id, total, validate_only }).await
     }
 
-    /// Sets (`Some`) or takes away (`None`) configurations of a topic, a broker, or all brokers.
+    /// Changes the configurations of a topic, a broker, or all brokers.
     pub async fn alter_configs(
         &self,
         target: ConfigTarget,
-        changes: BTreeMap<String, Option<String>>,
+        changes: ConfigChanges,
         validate_only: bool,
     ) -> Result<(), AlterConfigsError> {
         self.change(AlterConfigs { target, changes, validate_only }).await

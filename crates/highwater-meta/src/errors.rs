@@ -193,6 +193,20 @@ pub enum AlterConfigsError {
     /// Kafka: INVALID_CONFIG.
     #[error("{0}")]
     InvalidConfig(#[from] InvalidConfig),
+    /// APPEND or SUBTRACT on what is not a list. Kafka: INVALID_CONFIG.
+    #[error("Can't {operation} to key {key} because its type is not LIST.")]
+    NotAList {
+        /// `APPEND` or `SUBTRACT`.
+        operation: &'static str,
+        /// The configuration.
+        key: String,
+    },
+    /// A broker configuration that changes at a start only. Kafka: INVALID_REQUEST.
+    #[error("Cannot update these configs dynamically: {0}")]
+    ReadOnly(String),
+    /// A configuration of single brokers, set for all of them. Kafka: INVALID_REQUEST.
+    #[error("Cannot update these configs at default cluster level, broker id must be specified: {0}")]
+    PerBroker(String),
     /// Kafka: a retriable code, the change may have taken effect.
     #[error(transparent)]
     Meta(#[from] MetaError),

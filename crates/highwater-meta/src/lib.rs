@@ -6,13 +6,14 @@
 //! ```
 //!
 //! - [`client`]: what a broker holds. - [`state`], [`topic`]: what it reads.
-//! - [`operations`]: Kafka's rules, from requests to edits. - [`errors`]: one enum per operation.
+//! - [`operations`], [`alter_configs`]: Kafka's rules, from requests to edits. - [`errors`]: one enum per operation.
 //! - [`edit`], [`snapshot`]: the bytes. - [`apply`]: what they do to the state.
 //! - [`draft`], [`driver`], [`queue`]: from many requests to one entry.
 //! - [`journal`]: the seam to the journal. - [`config`]: Kafka's configurations.
 //! - [`names`]: topic names. - [`spread`]: partitions over shards. - [`limits`]: how much of it all.
 //! - [`shared_map`]: maps whose copies share. - [`uuid_text`]: Kafka's text form of ids.
 
+pub mod alter_configs;
 pub mod apply;
 pub mod client;
 pub mod config;
@@ -32,11 +33,11 @@ pub mod state;
 pub mod topic;
 pub mod uuid_text;
 
+pub use alter_configs::{ConfigChange, ConfigChanges, ConfigTarget};
 pub use client::{MetaClient, MetaOptions};
 pub use config::{BrokerSettings, Cleanup, CompressionType, InvalidConfig, TimestampType, TopicSettings};
 pub use errors::{
     AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteTopicError, FormatError, JournalFailure, MetaError,
 };
-pub use operations::ConfigTarget;
 pub use state::ClusterState;
 pub use topic::{NewTopic, Topic};

@@ -12,7 +12,7 @@ use highwater_types::{ShardId, TopicId};
 use crate::config::{self, InvalidConfig};
 use crate::draft::Draft;
 use crate::edit::Edit;
-use crate::errors::{AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteTopicError, MetaError, Refused};
+use crate::errors::{AddPartitionsError, CreateTopicError, DeleteTopicError, MetaError, Refused};
 use crate::limits::{MAX_PARTITIONS, MAX_PARTITIONS_PER_TOPIC, MAX_TOPICS_PER_REQUEST, PRODUCER_ID_BLOCK};
 use crate::names;
 use crate::spread::spread;
@@ -121,7 +121,7 @@ fn check_configs(state: &ClusterState, given: &BTreeMap<String, Option<String>>)
     Ok(configs)
 }
 
-fn check_topic_configs(state: &ClusterState, configs: &Configs) -> Result<(), InvalidConfig> {
+pub(crate) fn check_topic_configs(state: &ClusterState, configs: &Configs) -> Result<(), InvalidConfig> {
     config::topic::check(configs, |row| config::settings::inherited(row, &state.inherited()))
 }
 
@@ -259,65 +259,6 @@ impl Operation for AddPartitions {
         let edit = Edit::AddPartitions { id: self.id, from: had.cast_unsigned(), partitions };
         let put = if self.validate_only { draft.trial().put(edit) } else { draft.put(edit) };
         put.map_err(|refused| AddPartitionsError::InvalidPartitions(refused.to_string()))
-    }
-
-    fn failed(&self, error: &MetaError) -> Self::Answer {
-        Err(error.clone().into())
-    }
-}
-
-/// Whose configurations change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConfigTarget {
-    /// A topic's.
-    Topic(TopicId),
-    /// One broker's dynamic ones, by node id.
-    Broker(i32),
-    /// The dynamic ones of all brokers.
-    AllBrokers,
-}
-
-/// IncrementalAlterConfigs, for one resource.
-#[derive(Clone, Debug)]
-pub struct AlterConfigs {
-    /// Whose.
-    pub target: ConfigTarget,
-    /// New values; `None` takes the own value away.
-    pub changes: BTreeMap<String, Option<String>>,
-    /// Only say what would happen.
-    pub validate_only: bool,
-}
-
-impl Operation for AlterConfigs {
-    type Answer = Result<(), AlterConfigsError>;
-
-    fn plan(&self, draft: &mut Draft) -> Self::Answer {
-        let changes = self.changes.clone();
-        let edit = match self.target {
-            ConfigTarget::Topic(id) => {
-                let topic = draft.state.topic_by_id(id).ok_or(AlterConfigsError::UnknownTopic)?;
-                let mut configs = topic.configs.clone();
-                for (name, value) in &changes {
-                    match value {
-                        Some(value) => configs.insert(name.clone(), value.clone()),
-                        None => configs.remove(name),
-                    };
-                }
-                check_topic_configs(&draft.state, &configs)?;
-                Edit::SetTopicConfigs { id, changes }
-            }
-            ConfigTarget::Broker(_) | ConfigTarget::AllBrokers => {
-                for (name, value) in &changes {
-                    if let Some(value) = value {
-                        config::broker::check(name, value)?;
-                    }
-                }
-                let broker = if let ConfigTarget::Broker(node) = self.target { Some(node) } else { None };
-                Edit::SetBrokerConfigs { broker, changes }
-            }
-        };
-        let put = if self.validate_only { draft.trial().put(edit) } else { draft.put(edit) };
-        put.map_err(|_| AlterConfigsError::UnknownTopic)
     }
 
     fn failed(&self, error: &MetaError) -> Self::Answer {

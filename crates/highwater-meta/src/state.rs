@@ -156,10 +156,22 @@ impl ClusterState {
 
     /// Every topic configuration with the value in effect for a topic that sets `own`.
     pub fn describe_topic_configs(&self, own: &Configs) -> Vec<ConfigEntry> {
+        config::describe::describe_topic(own, &self.layers())
+    }
+
+    /// Every configuration of this broker with the value in effect.
+    pub fn describe_broker_configs(&self) -> Vec<ConfigEntry> {
+        config::describe::describe_broker(&self.layers())
+    }
+
+    /// What is set for all brokers, while they run.
+    pub fn describe_default_configs(&self) -> Vec<ConfigEntry> {
+        config::describe::describe_layer((&self.default_configs, Source::DynamicDefault))
+    }
+
+    fn layers(&self) -> [config::describe::Layer<'_>; 3] {
         let [broker, default, fixed] = self.inherited();
-        let brokers =
-            [(broker, Source::DynamicBroker), (default, Source::DynamicDefault), (fixed, Source::StaticBroker)];
-        config::describe::describe_topic(own, &brokers)
+        [(broker, Source::DynamicBroker), (default, Source::DynamicDefault), (fixed, Source::StaticBroker)]
     }
 
     /// The broker configurations under every topic's own, strongest first.

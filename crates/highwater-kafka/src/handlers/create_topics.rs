@@ -55,7 +55,7 @@ fn result(call: &Call, name: Str, outcome: Result<Arc<Topic>, CreateTopicError>)
             let configs = call.broker.meta.state().describe_topic_configs(&topic.configs);
             let config = |entry: highwater_meta::config::ConfigEntry| CreatableTopicConfigs {
                 name: Str::from_static(entry.name),
-                value: Some(Str::from(entry.value)),
+                value: entry.value.map(Str::from),
                 config_source: entry.source as i8,
                 ..Default::default()
             };

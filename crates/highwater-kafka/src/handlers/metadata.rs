@@ -11,6 +11,7 @@ use highwater_wire::messages::metadata::{
 };
 use highwater_wire::{ErrorCode, Str, Uuid};
 
+use crate::authorized;
 use crate::broker::Broker;
 use crate::errors;
 use crate::gate::Call;
@@ -22,21 +23,31 @@ const FIRST_WITH_NULL: i16 = 1;
 /// First version in which topics may be named by id.
 const FIRST_WITH_IDS: i16 = 12;
 
+/// Versions that tell what a client may do with the cluster (KIP-430).
+const WITH_CLUSTER_OPERATIONS: std::ops::RangeInclusive<i16> = 8..=10;
+
 /// Answers for the topics of the request, or for all.
 pub async fn handle(call: &Call, request: MetadataRequest) -> MetadataResponse {
+    let asks_for_cluster =
+        request.include_cluster_authorized_operations && WITH_CLUSTER_OPERATIONS.contains(&call.version);
     let broker = &*call.broker;
     let asked = match request.topics {
         Some(topics) if !topics.is_empty() || call.version >= FIRST_WITH_NULL => Some(topics),
         _ => None,
     };
-    let topics = match asked {
+    let mut topics = match asked {
         None => {
             let state = broker.meta.state();
             state.topics().map(|topic| described(broker, topic)).collect()
         }
         Some(asked) => named(call, asked, request.allow_auto_topic_creation).await,
     };
+    if request.include_topic_authorized_operations {
+        let found = topics.iter_mut().filter(|topic| topic.error_code == ErrorCode::None.code());
+        found.for_each(|topic| topic.topic_authorized_operations = authorized::ON_TOPIC);
+    }
     MetadataResponse {
+        cluster_authorized_operations: if asks_for_cluster { authorized::ON_CLUSTER } else { authorized::NOT_ASKED },
         brokers: broker.brokers.live().into_iter().map(described_broker).collect(),
         cluster_id: Some(Str::from(broker.meta.state().cluster_id_text())),
         // Every broker serves what Kafka's controller does for clients.

@@ -1,17 +1,24 @@
 //! One file per API, and here the list of them all: what is not in it is not advertised.
 
+pub mod alter_configs;
 pub mod api_versions;
+pub mod create_partitions;
 pub mod create_topics;
 pub mod delete_groups;
 pub mod delete_topics;
+pub mod describe_cluster;
+pub mod describe_configs;
 pub mod describe_groups;
+pub mod describe_topic_partitions;
 pub mod fetch;
 pub mod find_coordinator;
 mod group_text;
 pub mod heartbeat;
+pub mod incremental_alter_configs;
 pub mod init_producer_id;
 pub mod join_group;
 pub mod leave_group;
+pub mod list_config_resources;
 pub mod list_groups;
 pub mod list_offsets;
 pub mod metadata;
@@ -79,7 +86,7 @@ macro_rules! at_head {
 }
 
 /// Every API that is served, by key.
-pub static HANDLERS: [Handler; 19] = [
+pub static HANDLERS: [Handler; 26] = [
     Handler {
         key: ApiKey::Produce,
         advertised: ApiKey::Produce.valid_versions(),
@@ -107,8 +114,15 @@ pub static HANDLERS: [Handler; 19] = [
     at_head!(CreateTopics, create_topics, CreateTopicsRequest),
     at_head!(DeleteTopics, delete_topics, DeleteTopicsRequest),
     at_head!(InitProducerId, init_producer_id, InitProducerIdRequest),
+    at_head!(DescribeConfigs, describe_configs, DescribeConfigsRequest),
+    at_head!(AlterConfigs, alter_configs, AlterConfigsRequest),
+    at_head!(CreatePartitions, create_partitions, CreatePartitionsRequest),
     at_head!(DeleteGroups, delete_groups, DeleteGroupsRequest),
+    at_head!(IncrementalAlterConfigs, incremental_alter_configs, IncrementalAlterConfigsRequest),
     at_head!(OffsetDelete, offset_delete, OffsetDeleteRequest),
+    at_head!(DescribeCluster, describe_cluster, DescribeClusterRequest),
+    at_head!(ListConfigResources, list_config_resources, ListConfigResourcesRequest),
+    at_head!(DescribeTopicPartitions, describe_topic_partitions, DescribeTopicPartitionsRequest),
 ];
 
 /// Gives back what decoding was allowed and did not use.

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
 
 mod admin;
+mod configs;
 mod consuming;
 mod groups;
+mod growing;
 mod hostile;
 mod producing;
 mod versions;

@@ -131,6 +131,54 @@ async fn send(client: &mut Client, key: ApiKey, version: i16, topic_id: Uuid) {
             let topics = vec![offset_delete::OffsetDeleteRequestTopic { name: topic(), partitions: vec![one] }];
             send!(offset_delete::OffsetDeleteRequest { group_id: group(), topics })
         }
+        ApiKey::DescribeConfigs => {
+            let resource = |resource_type, name: &str| describe_configs::DescribeConfigsResource {
+                resource_type,
+                resource_name: Str::from(name),
+                configuration_keys: None,
+                ..Default::default()
+            };
+            let resources = vec![resource(2, "topic"), resource(4, "1"), resource(4, ""), resource(9, "x")];
+            send!(describe_configs::DescribeConfigsRequest {
+                resources,
+                include_synonyms: true,
+                include_documentation: version >= 3,
+                ..Default::default()
+            })
+        }
+        ApiKey::AlterConfigs => {
+            let one =
+                alter_configs::AlterConfigsResource { resource_type: 2, resource_name: topic(), ..Default::default() };
+            let none = alter_configs::AlterConfigsResource { resource_name: group(), ..one.clone() };
+            send!(alter_configs::AlterConfigsRequest { resources: vec![one, none], ..Default::default() })
+        }
+        ApiKey::IncrementalAlterConfigs => {
+            let one = incremental_alter_configs::AlterConfigsResource {
+                resource_type: 2,
+                resource_name: topic(),
+                ..Default::default()
+            };
+            let none = incremental_alter_configs::AlterConfigsResource { resource_name: group(), ..one.clone() };
+            let resources = vec![one, none];
+            send!(incremental_alter_configs::IncrementalAlterConfigsRequest { resources, ..Default::default() })
+        }
+        ApiKey::CreatePartitions => {
+            let one = create_partitions::CreatePartitionsTopic { name: topic(), count: 1, ..Default::default() };
+            send!(create_partitions::CreatePartitionsRequest {
+                topics: vec![one],
+                timeout_ms: 1_000,
+                ..Default::default()
+            })
+        }
+        ApiKey::DescribeCluster => send!(describe_cluster::DescribeClusterRequest::default()),
+        ApiKey::ListConfigResources => send!(list_config_resources::ListConfigResourcesRequest::default()),
+        ApiKey::DescribeTopicPartitions => {
+            let named = |name| describe_topic_partitions::TopicRequest { name, ..Default::default() };
+            send!(describe_topic_partitions::DescribeTopicPartitionsRequest {
+                topics: vec![named(topic()), named(group())],
+                ..Default::default()
+            })
+        }
         other => panic!("no request for {other}"),
     };
 }

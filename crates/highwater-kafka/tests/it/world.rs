@@ -50,6 +50,7 @@ impl World {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(&env));
         let incarnation = Incarnation(1);
         let mut options = MetaOptions::new();
+        options.node_id = 1;
         options.shards = 2;
         options.configs.insert("highwater.durability".into(), "local".into());
         let meta = MetaClient::open(&env, Arc::clone(&store), incarnation, options).await.unwrap();

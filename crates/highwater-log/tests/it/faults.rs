@@ -1,6 +1,5 @@
 //! The disk and the bucket at their worst.
 
-use std::collections::BTreeMap;
 
 use highwater_env::sim::DiskFaults;
 use highwater_log::{Acks, AppendError, PartitionError};
@@ -132,7 +131,7 @@ fn a_change_of_durability_takes_effect_when_the_former_mode_is_flushed() {
     let tp = broker.create("t", 1, LOCAL)[0];
     let change = |to: &str| {
         let meta = broker.meta.clone();
-        let configs = BTreeMap::from([("highwater.durability".to_owned(), Some(to.to_owned()))]);
+        let configs = [("highwater.durability", Some(to))].into();
         broker.run(async move { meta.alter_configs(ConfigTarget::Topic(tp.topic), configs, false).await }).unwrap();
         broker.tick(1);
     };

@@ -20,6 +20,10 @@ pub enum Kind {
     Double = 6,
     /// Comma-separated texts.
     List = 7,
+    /// Name of a Java class.
+    Class = 8,
+    /// Text that is never shown.
+    Password = 9,
 }
 
 impl Kind {
@@ -33,6 +37,8 @@ impl Kind {
             Self::Long => "LONG",
             Self::Double => "DOUBLE",
             Self::List => "LIST",
+            Self::Class => "CLASS",
+            Self::Password => "PASSWORD",
         }
     }
 }
@@ -50,6 +56,8 @@ pub enum Check {
     Ratio,
     /// One of these texts.
     OneOf(&'static [&'static str]),
+    /// One of these texts, in any case.
+    OneOfAnyCase(&'static [&'static str]),
     /// A list of these texts; may be empty.
     SubsetOf(&'static [&'static str]),
     /// 1 to 9, or -1 for the codec's own default.
@@ -119,6 +127,16 @@ pub enum InvalidConfig {
 /// Longest value, bytes; a limit for memory, far above any legal one but the lists'.
 pub const MAX_VALUE_LEN: usize = 32 * 1024;
 
+impl InvalidConfig {
+    /// The same said of the configuration that a rule was borrowed for.
+    pub(crate) fn of(self, name: &'static str) -> Self {
+        match self {
+            Self::Value { got, why, .. } => Self::Value { key: name, got, why },
+            other => other,
+        }
+    }
+}
+
 impl Definition {
     /// Whether `text` is of the type and keeps the rule.
     pub fn check(&self, text: &str) -> Result<(), InvalidConfig> {
@@ -138,7 +156,7 @@ impl Definition {
                 let number = text.trim().parse::<f64>().map_err(|_| self.not_a_number(text))?;
                 self.check_double(text, number)
             }
-            Kind::String => self.check_string(text.trim()),
+            Kind::String | Kind::Class | Kind::Password => self.check_string(text.trim()),
             Kind::List => self.check_list(text),
         }
     }
@@ -194,6 +212,9 @@ impl Definition {
 
     fn check_string(&self, text: &str) -> Result<(), InvalidConfig> {
         match self.check {
+            Check::OneOfAnyCase(allowed) if !allowed.iter().any(|one| one.eq_ignore_ascii_case(text)) => {
+                Err(self.refuse(text, format!("String must be one of (case insensitive): {}", allowed.join(", "))))
+            }
             Check::OneOf(allowed) if !allowed.contains(&text) => {
                 Err(self.refuse(text, format!("String must be one of: {}", allowed.join(", "))))
             }

@@ -2,7 +2,7 @@
 //! resolve to.
 //!
 //! - [`definition`]: what one configuration takes. - [`topic`]: every topic configuration.
-//! - [`broker`]: the broker configurations that this system knows.
+//! - [`broker`]: every broker configuration, and what it does here.
 //! - [`settings`]: typed values, resolved. - [`describe`]: values with their sources, for people.
 
 pub mod broker;
@@ -12,5 +12,5 @@ pub mod settings;
 pub mod topic;
 
 pub use definition::{Check, Definition, InvalidConfig, Kind};
-pub use describe::{ConfigEntry, Source};
+pub use describe::{ConfigEntry, Source, SynonymEntry};
 pub use settings::{BrokerSettings, Cleanup, CompressionType, TimestampType, TopicSettings};

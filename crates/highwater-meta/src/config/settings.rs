@@ -111,6 +111,8 @@ pub struct BrokerSettings {
     pub group_max_size: usize,
     /// `producer.id.expiration.ms`.
     pub producer_id_expiration_ms: i64,
+    /// `max.request.partition.size.limit`.
+    pub max_request_partitions: usize,
 }
 
 /// The value of a topic configuration where the topic sets none: the strongest of its synonyms in
@@ -244,6 +246,7 @@ impl BrokerSettings {
             group_initial_rebalance_delay_ms: long("group.initial.rebalance.delay.ms"),
             group_max_size: size("group.max.size"),
             producer_id_expiration_ms: long("producer.id.expiration.ms"),
+            max_request_partitions: size("max.request.partition.size.limit"),
         }
     }
 }

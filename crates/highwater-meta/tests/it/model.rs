@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use highwater_env::sim::SimEnv;
+use highwater_meta::alter_configs::AlterConfigs;
 use highwater_meta::apply::apply;
 use highwater_meta::draft::Draft;
 use highwater_meta::edit::{self, Edit};
-use highwater_meta::operations::{AddPartitions, AlterConfigs, CreateTopics, DeleteTopics, Operation, TakeProducerIds};
+use highwater_meta::operations::{AddPartitions, CreateTopics, DeleteTopics, Operation, TakeProducerIds};
 use highwater_meta::state::Local;
-use highwater_meta::{ClusterState, ConfigTarget, NewTopic, snapshot};
+use highwater_meta::{ClusterState, ConfigChanges, ConfigTarget, NewTopic, snapshot};
 use highwater_types::TopicId;
 use highwater_types::ids::Uuid;
 use proptest::prelude::*;
@@ -69,7 +70,7 @@ fn run(draft: &mut Draft, model: &mut Model, ids: &mut i64, step: &Step) {
             }
         }
         Step::Config(number, ms) => {
-            let changes = BTreeMap::from([("retention.ms".to_owned(), (ms != 0).then(|| ms.to_string()))]);
+            let changes = ConfigChanges::from([("retention.ms", (ms != 0).then(|| ms.to_string()).as_deref())]);
             let target = ConfigTarget::Topic(id_of(draft, number));
             let ok = AlterConfigs { target, changes, validate_only: false }.plan(draft).is_ok();
             let topic = model.get_mut(&number).filter(|_| ms >= -1);

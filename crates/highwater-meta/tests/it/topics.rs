@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use highwater_env::sim::SimEnv;
 use highwater_meta::journal::memory::MemoryJournal;
 use highwater_meta::{
-    AddPartitionsError, AlterConfigsError, ConfigTarget, CreateTopicError, DeleteTopicError, MetaClient, MetaOptions,
-    NewTopic,
+    AddPartitionsError, AlterConfigsError, ConfigChange, ConfigChanges, ConfigTarget, CreateTopicError,
+    DeleteTopicError, MetaClient, MetaOptions, NewTopic,
 };
 use highwater_types::{Durability, TopicId};
 
@@ -128,9 +128,10 @@ async fn deleted_is_gone_and_the_name_is_free() {
     let new = create(&client, NewTopic::new("a_b", 1)).await.unwrap();
     assert_ne!(new.id, old.id);
 
-    let no = BTreeMap::from([("delete.topic.enable".to_owned(), Some("false".to_owned()))]);
-    client.alter_configs(ConfigTarget::AllBrokers, no, false).await.unwrap();
-    assert!(matches!(client.delete_topics(vec![new.id]).await[0], Err(DeleteTopicError::Disabled)));
+    let no = [("delete.topic.enable", Some("false"))];
+    let refused = client.alter_configs(ConfigTarget::AllBrokers, no.into(), false).await;
+    assert!(matches!(refused, Err(AlterConfigsError::ReadOnly(_))), "changes at a start only");
+    assert!(client.delete_topics(vec![new.id]).await[0].is_ok());
 }
 
 #[tokio::test]
@@ -155,7 +156,7 @@ async fn configurations_change_and_resolve() {
     let client = client(1).await;
     let topic = create(&client, NewTopic::new("a", 1).config("retention.ms", "5")).await.unwrap();
     let plain = create(&client, NewTopic::new("b", 1)).await.unwrap();
-    let change = |key: &str, value: Option<&str>| BTreeMap::from([(key.to_owned(), value.map(str::to_owned))]);
+    let change = |key: &str, value: Option<&str>| ConfigChanges::from([(key, value)]);
     let on_topic = ConfigTarget::Topic(topic.id);
 
     let error = client.alter_configs(on_topic, change("retention.ms", Some("x")), false).await.unwrap_err();
@@ -178,4 +179,33 @@ async fn configurations_change_and_resolve() {
     assert_eq!(state.default_topic_settings().retention_ms, 9);
     client.alter_configs(on_topic, change("retention.ms", None), false).await.unwrap();
     assert_eq!(client.state().topic("a").unwrap().settings.retention_ms, 9);
+}
+
+#[tokio::test]
+async fn lists_grow_and_shrink_and_a_whole_replaces_what_was_there() {
+    let client = client(1).await;
+    let topic = create(&client, NewTopic::new("a", 1).config("retention.ms", "5")).await.unwrap();
+    let target = ConfigTarget::Topic(topic.id);
+    let policy = |change| ConfigChanges::Each(BTreeMap::from([("cleanup.policy".to_owned(), change)]));
+    let own = || client.state().topic("a").unwrap().configs.clone();
+    client.alter_configs(target, policy(ConfigChange::Append("compact".into())), false).await.unwrap();
+    assert_eq!(own()["cleanup.policy"], "delete,compact", "appended to the default");
+    client.alter_configs(target, policy(ConfigChange::Subtract("delete,other".into())), false).await.unwrap();
+    assert_eq!(own()["cleanup.policy"], "compact");
+    let version = client.state().version;
+    client.alter_configs(target, policy(ConfigChange::Append("compact".into())), false).await.unwrap();
+    assert_eq!(client.state().version, version, "nothing changes, nothing is written");
+    let append = ConfigChanges::Each(BTreeMap::from([("retention.ms".to_owned(), ConfigChange::Append("1".into()))]));
+    assert!(matches!(client.alter_configs(target, append, false).await, Err(AlterConfigsError::NotAList { .. })));
+    let unknown = client.alter_configs(target, [("no.such", Some("1"))].into(), false).await.unwrap_err();
+    assert_eq!(unknown.to_string(), "Unknown topic config name: no.such");
+    client.alter_configs(target, [("no.such", None)].into(), false).await.unwrap();
+
+    let whole = BTreeMap::from([("segment.ms".to_owned(), "9".to_owned())]);
+    client.alter_configs(target, ConfigChanges::Whole(whole.clone()), false).await.unwrap();
+    assert_eq!(own(), whole);
+
+    let per_broker = client.alter_configs(ConfigTarget::AllBrokers, [("ssl.keystore.type", Some("PEM"))].into(), true);
+    assert!(matches!(per_broker.await, Err(AlterConfigsError::PerBroker(_))));
+    client.alter_configs(ConfigTarget::Broker(1), [("ssl.keystore.type", Some("PEM"))].into(), false).await.unwrap();
 }
