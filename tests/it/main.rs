@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the test's failure")]
 
 mod bad_input;
+mod configuration;
+mod connections;
 mod flights;
 mod groups;
 mod kill;

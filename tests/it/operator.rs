@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use highwater_tests::highwater::{Highwater, Store, bucket_flags, serve};
+use highwater_tests::highwater::{Highwater, Store, bucket_flags, serve, without_settings};
 use highwater_tests::minio::{BUCKET, Minio};
 use highwater_tests::parts::{Parts, highwater_binary};
 use highwater_tests::place::Place;
@@ -63,7 +63,7 @@ fn mistakes_on_the_command_line_get_one_line() -> Result<()> {
         refused(&place, "an unwritable directory", &mut command, &[&data.display().to_string()])?;
     }
 
-    let mut command = Command::new(highwater_binary()?);
+    let mut command = without_settings(&highwater_binary()?);
     command.arg("serve").arg("--data").arg(place.join("c"));
     command.args(["--listen", &format!("0.0.0.0:{}", ports::free()?)]);
     command.args(["--http", &format!("127.0.0.1:{}", ports::free()?)]);

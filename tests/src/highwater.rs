@@ -54,6 +54,7 @@ pub struct Highwater {
     data: PathBuf,
     log: PathBuf,
     store: Store,
+    flags: Vec<String>,
     port: u16,
     http_port: u16,
     process: Option<Process>,
@@ -62,12 +63,18 @@ pub struct Highwater {
 impl Highwater {
     /// Starts a broker with its data in `data` and waits until it is ready.
     pub fn start(binary: &Path, data: &Path, log: PathBuf, store: Store) -> Result<Self> {
+        Self::start_with(binary, data, log, store, &[])
+    }
+
+    /// As [`Highwater::start`], with more flags.
+    pub fn start_with(binary: &Path, data: &Path, log: PathBuf, store: Store, flags: &[&str]) -> Result<Self> {
         fs::create_dir_all(data)?;
         let mut broker = Self {
             binary: binary.to_path_buf(),
             data: data.to_path_buf(),
             log,
             store,
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
             port: ports::free()?,
             http_port: ports::free()?,
             process: None,
@@ -79,7 +86,7 @@ impl Highwater {
     /// Starts it on its data and waits until it is ready.
     pub fn up(&mut self) -> Result<()> {
         let mut command = serve(&self.binary, &self.data, self.port, self.http_port);
-        command.args(self.store.flags());
+        command.args(self.store.flags()).args(&self.flags);
         let process = self.process.insert(Process::start("highwater", &mut command, &self.log)?);
         let address = format!("127.0.0.1:{}", self.port);
         let http_port = self.http_port;
@@ -108,9 +115,21 @@ impl Highwater {
     }
 }
 
+/// `highwater` without any setting that this process has in its environment: a test says all that its
+/// broker gets, and the variables of the tests themselves are none of its settings.
+pub fn without_settings(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("HIGHWATER_")) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// `highwater serve` with the credentials of the tests' MinIO in its environment.
 pub fn serve(binary: &Path, data: &Path, port: u16, http_port: u16) -> Command {
-    let mut command = Command::new(binary);
+    let mut command = without_settings(binary);
     command
         .arg("serve")
         .arg("--data")

@@ -11,6 +11,7 @@
 //! | [`clients`] | kcat, confluent-kafka and the Java client behind one interface |
 //! | [`records`] | the stream of records that every consuming client prints |
 //! | [`flights`] | the data set and the proof that all of it arrived |
+//! | [`memory`] | what a process has resident |
 //! | [`kill`] | rounds of `kill -9` under load |
 //! | [`raw`] | Kafka frames by hand, well formed or not |
 //!
@@ -24,6 +25,7 @@ pub mod highwater;
 pub mod http;
 pub mod kill;
 pub mod localstack;
+pub mod memory;
 pub mod minio;
 pub mod parts;
 pub mod place;

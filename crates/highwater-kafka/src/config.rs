@@ -29,20 +29,22 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// Settings of the Kafka listener and its handlers.
+/// One of this broker's listeners: its place among those that the server was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerId(pub usize);
+
+/// Settings of the Kafka listeners and their handlers; all listeners share them.
 #[derive(Clone, Debug)]
 pub struct KafkaConfig {
     /// `node.id`.
     pub node_id: NodeId,
-    /// `advertised.listeners`: what Metadata and FindCoordinator answer for this broker.
-    pub advertised: Endpoint,
     /// `broker.rack`.
     pub rack: Option<String>,
     /// `socket.request.max.bytes`: the largest frame.
     pub max_request_bytes: usize,
     /// `fetch.max.bytes`: most records in one answer, whatever the client asks.
     pub fetch_max_bytes: usize,
-    /// `max.connections`: at the limit no more are accepted until one ends.
+    /// `max.connections`, of all listeners together: at the limit no more are served until one ends.
     pub max_connections: usize,
     /// `connections.max.idle.ms`.
     pub connections_max_idle: Duration,
@@ -55,15 +57,14 @@ pub struct KafkaConfig {
 }
 
 impl KafkaConfig {
-    /// Kafka's defaults for a broker of this number and address; memory for a small machine.
-    pub fn new(node_id: NodeId, advertised: Endpoint) -> Self {
+    /// Kafka's defaults for a broker of this number; connections and memory for a small machine.
+    pub const fn new(node_id: NodeId) -> Self {
         Self {
             node_id,
-            advertised,
             rack: None,
             max_request_bytes: 100 << 20,
             fetch_max_bytes: 55 << 20,
-            max_connections: 10_000,
+            max_connections: 16_000,
             connections_max_idle: Duration::from_secs(600),
             request_memory_bytes: 128 << 20,
             fetch_memory_bytes: 128 << 20,

@@ -1,6 +1,6 @@
 //! The Kafka front door: connections, admission, one handler per API, error mapping.
 //!
-//! - [`config`]: settings. - [`listener`]: the socket. - [`connection`]: frames in, answers out, in
+//! - [`config`]: settings. - [`listener`]: the sockets. - [`connection`]: frames in, answers out, in
 //!   order. - [`budget`]: memory is charged before it is used.
 //! - [`gate`]: from a frame to its handler. - [`handlers`]: one file per API, one list of them all.
 //! - [`fetch`]: sessions and long polls. - [`topics`]: topics by name and id.
@@ -27,7 +27,7 @@ pub mod topics;
 
 pub use broker::Broker;
 pub use brokers::{BrokerInfo, Brokers, ShardLeader, SingleBroker};
-pub use config::{Endpoint, KafkaConfig};
+pub use config::{Endpoint, KafkaConfig, ListenerId};
 pub use gate::Gate;
 pub use listener::{Server, bind};
 pub use offsets_topic::OFFSETS_TOPIC;

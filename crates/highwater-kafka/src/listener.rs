@@ -1,20 +1,21 @@
-//! The listening socket: accepts connections up to a limit, serves each in its own task, and drains
-//! them at shutdown.
+//! The listening sockets: accept connections up to a limit, serve each in its own task, and drain
+//! them at shutdown. All sockets share the limit and the memory budgets.
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_env::Env;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::budget::ByteBudget;
-use crate::config::KafkaConfig;
+use crate::config::{KafkaConfig, ListenerId};
 use crate::connection::service::{Peer, Service};
 use crate::connection::{self, End, Shared};
 
@@ -23,7 +24,7 @@ const BACKLOG: i32 = 1024;
 /// Pause after an accept that failed, such as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Binds the listening socket, so that an address in use is told before anything else starts.
+/// Binds a listening socket, so that an address in use is told before anything else starts.
 /// Needs a tokio runtime.
 ///
 /// # Errors
@@ -37,29 +38,29 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// A listener at work. Dropping it leaves it at work; end it with [`Server::drain`].
+/// Listeners at work. Dropping it leaves them at work; end them with [`Server::drain`].
 pub struct Server {
     env: Env,
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     draining: CancellationToken,
     stopping: CancellationToken,
     connections: TaskTracker,
 }
 
 impl Server {
-    /// Starts to accept. `draining` is the token that handlers of `service` look at, too: it ends
-    /// their long polls.
+    /// Starts to accept; a listener's place in `listeners` is its [`ListenerId`]. `draining` is the
+    /// token that handlers of `service` look at, too: it ends their long polls.
     ///
     /// # Errors
-    /// When the socket has no address.
+    /// When a socket has no address.
     pub fn start<S: Service>(
         env: &Env,
-        listener: TcpListener,
+        listeners: Vec<TcpListener>,
         service: Arc<S>,
         config: &KafkaConfig,
         draining: CancellationToken,
     ) -> io::Result<Self> {
-        let address = listener.local_addr()?;
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
         let shared = Arc::new(Shared {
             env: env.clone(),
             service,
@@ -71,21 +72,25 @@ impl Server {
         });
         let stopping = CancellationToken::new();
         let connections = TaskTracker::new();
-        let accepting = Accepting {
-            shared,
-            listener,
-            places: Arc::new(Semaphore::new(config.max_connections)),
-            limit: config.max_connections,
-            stopping: stopping.clone(),
-            connections: connections.clone(),
-        };
-        env.spawn("kafka-accept", accepting.run());
-        Ok(Self { env: env.clone(), address, draining, stopping, connections })
+        let places = Arc::new(Semaphore::new(config.max_connections));
+        for (index, listener) in listeners.into_iter().enumerate() {
+            let accepting = Accepting {
+                shared: Arc::clone(&shared),
+                id: ListenerId(index),
+                listener,
+                places: Arc::clone(&places),
+                limit: config.max_connections,
+                stopping: stopping.clone(),
+                connections: connections.clone(),
+            };
+            env.spawn("kafka-accept", accepting.run());
+        }
+        Ok(Self { env: env.clone(), addresses, draining, stopping, connections })
     }
 
-    /// The address that it listens on.
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    /// The addresses that it listens on, in the order of the listeners.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     /// Connections that are open.
@@ -107,6 +112,7 @@ impl Server {
 
 struct Accepting<S> {
     shared: Arc<Shared<S>>,
+    id: ListenerId,
     listener: TcpListener,
     places: Arc<Semaphore>,
     limit: usize,
@@ -119,19 +125,13 @@ impl<S: Service> Accepting<S> {
         let draining = self.shared.draining.clone();
         let accept = async {
             loop {
-                if self.places.available_permits() == 0 {
-                    tracing::warn!(limit = self.limit, "max.connections is reached; new connections wait");
-                }
-                let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
-                    return;
-                };
                 match self.listener.accept().await {
                     Ok((stream, address)) => {
-                        let served = self.serve(stream, Peer { address });
-                        let task = self.connections.track_future(async move {
-                            served.await;
-                            drop(place);
-                        });
+                        // Only after the accept: a listener that nobody comes to must not keep a
+                        // place from the others. So one connection of each may wait accepted.
+                        let Some(place) = self.place().await else { return };
+                        let served = self.serve(stream, Peer { address, listener: self.id }, place);
+                        let task = self.connections.track_future(served);
                         self.shared.env.spawn("kafka-connection", task);
                     }
                     Err(error) => {
@@ -147,18 +147,33 @@ impl<S: Service> Accepting<S> {
         futures::future::select(cancelled, accept).await;
     }
 
-    fn serve(&self, stream: TcpStream, peer: Peer) -> impl Future<Output = ()> + Send + 'static {
+    /// A place for one more connection. `None` only when nobody gives them, which never happens.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Some(place);
+        }
+        tracing::warn!(limit = self.limit, "max.connections is reached; new connections wait until one ends");
+        Arc::clone(&self.places).acquire_owned().await.ok()
+    }
+
+    /// Serves a connection, which gives its place back at its end.
+    fn serve(
+        &self,
+        stream: TcpStream,
+        peer: Peer,
+        place: OwnedSemaphorePermit,
+    ) -> impl Future<Output = ()> + Send + 'static {
         let shared = Arc::clone(&self.shared);
         let stopping = self.stopping.clone();
         async move {
+            let _place = place;
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(peer = %peer.address, %error, "cannot set TCP_NODELAY");
             }
             let (input, output) = stream.into_split();
-            let serving = connection::serve(&shared, peer, input, output);
-            futures::pin_mut!(serving);
-            let stopped = stopping.cancelled();
-            futures::pin_mut!(stopped);
+            // Pinned where they are made: a future that is moved once more takes its place twice.
+            let serving = pin!(connection::serve(&shared, peer, input, output));
+            let stopped = pin!(stopping.cancelled());
             match futures::future::select(serving, stopped).await {
                 futures::future::Either::Left((End::Quiet(why), _)) => {
                     tracing::debug!(peer = %peer.address, why, "connection ended");

@@ -9,6 +9,7 @@ use highwater_wire::{ErrorCode, Str};
 
 use crate::broker::Broker;
 use crate::config::Endpoint;
+use crate::gate::Call;
 
 /// The topic of a request that names it by `id` or else by `name`.
 ///
@@ -64,12 +65,13 @@ pub struct LeaderHint {
 }
 
 /// The leader of a partition, if another broker is known to be.
-pub fn leader_hint(broker: &Broker, topic: &Topic, partition: i32) -> Option<LeaderHint> {
+pub fn leader_hint(call: &Call, topic: &Topic, partition: i32) -> Option<LeaderHint> {
+    let broker = &*call.broker;
     let leader = broker.brokers.leader(topic.shard(partition)?)?;
     if leader.node == broker.config.node_id {
         return None;
     }
-    let info = broker.brokers.find(leader.node)?;
+    let info = broker.brokers.find(leader.node, call.peer.listener)?;
     Some(LeaderHint { node: leader.node.0, epoch: leader.leader_epoch, endpoint: info.endpoint, rack: info.rack })
 }
 

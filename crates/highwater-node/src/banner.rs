@@ -1,6 +1,7 @@
 //! What a person is told when the broker is ready: where it listens, where the data are, and one
 //! line each to produce and to consume.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::net::SocketAddr;
 
@@ -8,15 +9,23 @@ use highwater_kafka::Endpoint;
 
 use crate::config::{ServeConfig, StoreTarget};
 
-/// The lines, with an end of line each.
-pub fn lines(config: &ServeConfig, kafka: SocketAddr, http: SocketAddr, advertised: &Endpoint) -> String {
-    let clients = if advertised.host.contains(':') {
-        format!("[{}]:{}", advertised.host, advertised.port)
-    } else {
-        format!("{}:{}", advertised.host, advertised.port)
+/// The lines, with an end of line each. `kafka`: for each listener its socket and what it advertises.
+pub fn lines(config: &ServeConfig, kafka: &[(SocketAddr, Endpoint)], http: SocketAddr) -> String {
+    let written = |endpoint: &Endpoint| {
+        if endpoint.host.contains(':') {
+            format!("[{}]:{}", endpoint.host, endpoint.port)
+        } else {
+            format!("{}:{}", endpoint.host, endpoint.port)
+        }
     };
-    let listens = kafka.to_string();
-    let kafka = if listens == clients { listens } else { format!("{listens}, advertised as {clients}") };
+    let clients = kafka.first().map(|(_, endpoint)| written(endpoint)).unwrap_or_default();
+    let mut listens = String::new();
+    for (listener, (socket, endpoint)) in config.listeners.iter().zip(kafka) {
+        let (socket, clients) = (socket.to_string(), written(endpoint));
+        let name = if kafka.len() == 1 { String::new() } else { format!("{}=", listener.name) };
+        let told = if socket == clients { String::new() } else { format!(", advertised as {clients}") };
+        let _ = writeln!(listens, "  kafka    {name}{socket}{told}");
+    }
     let data = config.data.display();
     let place = match &config.store_target {
         StoreTarget::Directory(directory) if directory.starts_with(&config.data) => {
@@ -29,7 +38,7 @@ pub fn lines(config: &ServeConfig, kafka: SocketAddr, http: SocketAddr, advertis
     };
     format!(
         "highwater {version} is ready\n\
-         \x20 kafka    {kafka}\n\
+         {listens}\
          \x20 http     http://{http}/readyz\n\
          \x20 data     {place}\n\
          \x20 produce  echo hello | kcat -b {clients} -P -t demo\n\
@@ -48,17 +57,17 @@ pub fn print(lines: &str) {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
-    use clap::Parser;
-
     use super::*;
-    use crate::cli::{Cli, Command};
+    use crate::config::tests::{given, resolved};
 
     fn shown(flags: &[&str]) -> String {
-        let cli = Cli::try_parse_from(["highwater", "serve"].iter().chain(flags)).unwrap();
-        let Command::Serve(args) = cli.command;
-        let config = ServeConfig::resolve(args).unwrap();
-        let advertised = config.advertised(config.listen);
-        lines(&config, config.listen, config.http, &advertised)
+        let config = resolved(&given(flags, &[], None).unwrap()).unwrap();
+        let kafka: Vec<_> = config
+            .listeners
+            .iter()
+            .map(|listener| (listener.address.resolve().unwrap(), listener.endpoint(listener.address.port)))
+            .collect();
+        lines(&config, &kafka, config.http.resolve().unwrap())
     }
 
     #[test]
@@ -76,6 +85,10 @@ mod tests {
         let text = shown(&["--data", "/d", "--listen", "0.0.0.0:9", "--advertise", "fd00::1", "--store", "s3://b/p"]);
         assert!(text.contains("0.0.0.0:9, advertised as [fd00::1]:9\n"), "{text}");
         assert!(text.contains("data     s3://b/p (write-ahead log in /d)\n"), "{text}");
+        let two = ["--listen", "in=127.0.0.1:1", "--listen", "out=0.0.0.0:2", "--advertise", "out=kafka.example"];
+        let text = shown(&two);
+        assert!(text.contains("\n  kafka    in=127.0.0.1:1\n"), "{text}");
+        assert!(text.contains("\n  kafka    out=0.0.0.0:2, advertised as kafka.example:2\n"), "{text}");
         let text = shown(&["--data", "/d", "--store", "file:///e"]);
         assert!(text.contains("data     /e (write-ahead log in /d)\n"), "{text}");
     }

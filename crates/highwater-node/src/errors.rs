@@ -50,6 +50,31 @@ pub enum StartError {
         /// What is wrong with it.
         why: String,
     },
+    /// Another number than the data directory keeps.
+    #[error(
+        "{spelled} is {asked}, and the data in {} are those of broker {kept}: leave it out to start that broker, or give \
+         broker {asked} a data directory of its own", data.display()
+    )]
+    OtherNode {
+        /// The data directory.
+        data: PathBuf,
+        /// The number there.
+        kept: i32,
+        /// The number asked for.
+        asked: i32,
+        /// How the setting is called where it was given.
+        spelled: String,
+    },
+    /// The name of a socket.
+    #[error("{address} cannot be listened on: {error}; choose an address of this machine with {flag}")]
+    Resolve {
+        /// Name and port.
+        address: String,
+        /// The flag that names it.
+        flag: &'static str,
+        /// Why not.
+        error: io::Error,
+    },
     /// The bucket.
     #[error("cannot use the store: {0}")]
     Store(#[from] StoreError),

@@ -1,6 +1,6 @@
 //! The binary `highwater`: configuration, wiring and the command line.
 //!
-//! - [`cli`]: flags. - [`config`]: what they mean together. - [`identity`]: who this broker is.
+//! - [`cli`]: commands. - [`config`]: settings of a broker. - [`identity`]: who this broker is.
 //! - [`serve`]: a broker from its start to its end. - [`storage`]: its bucket and its leases.
 //! - [`leadership`]: whether it still may lead.
 //! - [`http`], [`readiness`]: what probes ask. - [`shutdown`]: signals. - [`banner`]: what a person
@@ -27,7 +27,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, ConfigCommand};
+use crate::config::{BrokerFlags, ServeConfig, Settings};
 use crate::errors::StartError;
 
 fn main() -> ExitCode {
@@ -43,9 +44,26 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, StartError> {
-    telemetry::start(cli.log.as_deref())?;
-    let Command::Serve(args) = cli.command;
-    let config = config::ServeConfig::resolve(args)?;
+    match cli.command {
+        Command::Serve(flags) => run_broker(&flags.with_log(cli.log)),
+        Command::Config(ConfigCommand::Show(args)) => {
+            config::show::run(args, cli.log)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Config(ConfigCommand::Reference) => {
+            banner::print(&config::reference::markdown());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn run_broker(flags: &BrokerFlags) -> Result<ExitCode, StartError> {
+    let settings = Settings::read(flags, std::env::vars_os())?;
+    let config = ServeConfig::resolve(&settings)?;
+    telemetry::start(Some(&config.log))?;
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
     process::raise_open_files();
     // Whoever opens a TLS connection first would otherwise have to choose; a second call changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();

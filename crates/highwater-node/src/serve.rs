@@ -15,11 +15,9 @@ use std::time::Duration;
 use highwater_env::Env;
 use highwater_env::real::RealEnv;
 use highwater_groups::{GroupSettings, Groups, PartitionOffsetsLog};
-use highwater_kafka::{
-    Broker, BrokerInfo as KafkaBroker, Endpoint, Gate, KafkaConfig, OFFSETS_TOPIC, Server, SingleBroker,
-};
+use highwater_kafka::{Broker, Endpoint, Gate, KafkaConfig, OFFSETS_TOPIC, Server, SingleBroker};
 use highwater_lease::waiting::acquire_all;
-use highwater_lease::{BrokerIdentity, BrokerInfo, Holder, Keeper, LeaseStore};
+use highwater_lease::{BrokerInfo, Holder, Keeper, LeaseStore};
 use highwater_log::{Engine, EngineOptions};
 use highwater_meta::{BrokerSettings, MetaClient, MetaOptions};
 use highwater_store::Store;
@@ -27,24 +25,27 @@ use highwater_types::{Incarnation, ShardId};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{ServeConfig, StoreTarget};
+use crate::config::{HostPort, Listener, ServeConfig, StoreTarget, as_kafka};
 use crate::errors::StartError;
+use crate::identity::Identity;
 use crate::progress::PutProgress;
 use crate::readiness::{Phase, Readiness};
 use crate::shutdown::Shutdown;
-use crate::{banner, http, identity, leadership, storage};
+use crate::{banner, http, identity, leadership, process, storage};
 
 /// Shards of a cluster that this broker founds: enough to spread one cluster over a few brokers,
 /// few enough that a flush of each stays large.
 const SHARDS: u32 = 4;
 /// How often a broker on a bucket looks for metadata that others wrote.
 const META_POLL: Duration = Duration::from_secs(10);
-/// Time for everything between the first signal and the end.
-const DRAIN_LIMIT: Duration = Duration::from_secs(25);
-/// Of that, time for clients' requests in flight.
-const CLIENTS_LIMIT: Duration = Duration::from_secs(8);
-/// Of that, time that giving up the leases may take.
+/// Of the time for a drain, a third for clients' requests in flight.
+const CLIENTS_SHARE: u32 = 3;
+/// Of the time for a drain, what each of the steps that give up the leases may take, at most.
 const RESIGN_LIMIT: Duration = Duration::from_secs(3);
+/// And at most this part of it, where it is short.
+const RESIGN_SHARE: u32 = 8;
+/// Those steps.
+const RESIGN_STEPS: u32 = 3;
 
 /// Runs a broker until a signal. `Ok` is what the process ends with.
 pub async fn serve(config: ServeConfig) -> Result<ExitCode, StartError> {
@@ -60,9 +61,9 @@ pub async fn serve(config: ServeConfig) -> Result<ExitCode, StartError> {
     };
     match serving {
         // Asked to end before it was ready: nothing was served.
-        None => Ok(stop(&env, &readiness, None, started).await),
+        None => Ok(stop(&env, &readiness, None, started, config.drain_limit).await),
         Some(Err(error)) => {
-            started.give_up(&env).await;
+            started.give_up(&env, resign_limit(config.drain_limit)).await;
             Err(error)
         }
         Some(Ok(serving)) => {
@@ -71,7 +72,7 @@ pub async fn serve(config: ServeConfig) -> Result<ExitCode, StartError> {
                 () = shutdown.asked() => None,
                 holder = serving.lost_leadership(&env) => Some(holder),
             };
-            let code = stop(&env, &readiness, Some(serving), started).await;
+            let code = stop(&env, &readiness, Some(serving), started, config.drain_limit).await;
             taken_over.map_or(Ok(code), |holder| Err(StartError::TakenOver(Box::new(holder))))
         }
     }
@@ -89,9 +90,9 @@ struct Started {
 
 impl Started {
     /// Ends the metadata client and the leases, so that nobody has to wait for them to run out.
-    async fn give_up(self, env: &Env) {
+    async fn give_up(self, env: &Env, limit: Duration) {
         if let Some(meta) = self.meta
-            && env.timeout(RESIGN_LIMIT, meta.close()).await.is_err()
+            && env.timeout(limit, meta.close()).await.is_err()
         {
             tracing::warn!("a change of the metadata was not finished");
         }
@@ -99,7 +100,7 @@ impl Started {
             keeper.stop().await;
         }
         let Some(leases) = self.leases else { return };
-        match env.timeout(RESIGN_LIMIT, leases.resign()).await {
+        match env.timeout(limit, leases.resign()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the leases were not given up; they run out by themselves")
@@ -132,61 +133,96 @@ async fn start(
     started: &mut Started,
 ) -> Result<Serving, StartError> {
     started._data = Some(storage::lock_data(env, config).await?);
-    let identity = identity::load_or_create(&config.data, &*env.random)?;
+    let identity = identity::load_or_create(&config.data, config.node_id.as_ref(), &*env.random)?;
     let incarnation = Incarnation(env.random.next_u64());
-    let probes = http::bind(config.http).await?;
+    let probes = http::bind(resolve(&config.http, "--http")?).await?;
     let http_address = probes.local_addr().map_err(StartError::Listener)?;
-    let listener = bind_kafka(config.listen)?;
-    let listen = listener.local_addr().map_err(StartError::Listener)?;
-    let advertised = config.advertised(listen);
+    let addresses: Vec<SocketAddr> =
+        config.listeners.iter().map(|listener| resolve(&listener.address, "--listen")).collect::<Result<_, _>>()?;
+    let sockets = bind_kafka(&addresses)?;
+    let kafka_at = bound(config, &sockets)?;
     http::start(probes, readiness.clone());
 
     let store = storage::open_store(env, config).await?;
-    let me = who(config, identity, incarnation, &advertised);
+    let me = who(config, identity, incarnation, &kafka_at);
     let leases = storage::open_leases(env, config, &store, me).await?;
     started.leases = Some(Arc::clone(&leases));
-    let meta = MetaClient::open(env, Arc::clone(&store), incarnation, meta_options(config, &*store)).await?;
+    let meta = MetaClient::open(env, Arc::clone(&store), incarnation, meta_options(config, identity, &*store)).await?;
     started.meta = Some(meta.clone());
-    tracing::info!(cluster = meta.state().cluster_id_text(), %identity, store = store.describe(), "found the cluster");
+    let cluster = meta.state().cluster_id_text();
+    tracing::info!(cluster, identity = %identity.broker, store = store.describe(), "found the cluster");
+    as_kafka::tell_of_stored_only(&config.configs);
     let progress = PutProgress::new(env.clone());
     started.keeper = Some(Keeper::start(env, Arc::clone(&leases), progress.as_progress()).await?);
     let shards: Vec<ShardId> = (0..meta.state().shards).map(ShardId).collect();
-    let listener = lead(env, readiness, &*leases, &shards, &meta, listener, listen).await?;
+    let listen: Vec<SocketAddr> = kafka_at.iter().map(|(socket, _)| *socket).collect();
+    let sockets = lead(env, readiness, &*leases, &shards, &meta, sockets, &listen).await?;
 
-    let options = EngineOptions::new(config.data.join("wal"), identity.0.as_u128(), !store.is_local());
+    let options = engine_options(config, identity, !store.is_local());
     let engine = Engine::start(env.clone(), store, meta.clone(), incarnation, options).await?;
     progress.watch(engine.log());
     let watched = engine.log();
     readiness.watch_leadership(Box::new(move || watched.is_ready()));
-    let kafka = start_kafka(env, config, &advertised, listener, &engine, meta)?;
+    let kafka = start_kafka(env, config, identity, &kafka_at, sockets, &engine, meta)?;
+    process::warn_of_few_open_files(config.max_connections);
     readiness.set(Phase::Ready);
-    banner::print(&banner::lines(config, listen, http_address, &advertised));
+    banner::print(&banner::lines(config, &kafka_at, http_address));
     Ok(Serving { kafka, engine, leases, shards })
 }
 
-fn bind_kafka(address: SocketAddr) -> Result<TcpListener, StartError> {
-    highwater_kafka::bind(address).map_err(|source| StartError::Bind { address, flag: "--listen", source })
+fn resolve(address: &HostPort, flag: &'static str) -> Result<SocketAddr, StartError> {
+    address.resolve().map_err(|error| StartError::Resolve { address: address.to_string(), flag, error })
 }
 
-fn who(config: &ServeConfig, identity: BrokerIdentity, incarnation: Incarnation, advertised: &Endpoint) -> BrokerInfo {
+fn bind_kafka(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
+    let bind = |address: SocketAddr| {
+        highwater_kafka::bind(address).map_err(|source| StartError::Bind { address, flag: "--listen", source })
+    };
+    addresses.iter().copied().map(bind).collect()
+}
+
+/// For each listener its socket, and what its clients are told.
+fn bound(config: &ServeConfig, sockets: &[TcpListener]) -> Result<Vec<(SocketAddr, Endpoint)>, StartError> {
+    let one = |(listener, socket): (&Listener, &TcpListener)| {
+        socket.local_addr().map(|address| (address, listener.endpoint(address.port())))
+    };
+    config.listeners.iter().zip(sockets).map(one).collect::<Result<_, _>>().map_err(StartError::Listener)
+}
+
+fn engine_options(config: &ServeConfig, identity: Identity, remote: bool) -> EngineOptions {
+    EngineOptions {
+        wal_max_bytes: config.wal_max_bytes,
+        flush_bytes: config.flush_bytes,
+        flush_interval: config.flush_interval,
+        unflushed_max_bytes: config.unflushed_memory_bytes,
+        tail_max_bytes: config.tail_memory_bytes,
+        block_cache_bytes: config.cache.memory_bytes,
+        ..EngineOptions::new(config.data.join("wal"), identity.broker.0.as_u128(), remote)
+    }
+}
+
+fn who(
+    config: &ServeConfig,
+    identity: Identity,
+    incarnation: Incarnation,
+    kafka_at: &[(SocketAddr, Endpoint)],
+) -> BrokerInfo {
+    // Others only show it to people who wait for this broker.
+    let address = kafka_at.first().map(|(_, endpoint)| format!("{}:{}", endpoint.host, endpoint.port));
     BrokerInfo {
-        identity,
+        identity: identity.broker,
         incarnation,
-        node_id: config.node_id,
-        address: format!("{}:{}", advertised.host, advertised.port),
+        node_id: identity.node_id,
+        address: address.unwrap_or_default(),
         zone: config.zone.clone(),
     }
 }
 
-fn meta_options(config: &ServeConfig, store: &dyn Store) -> MetaOptions {
-    let mut configs = config.configs.clone();
-    // On a directory the bucket is the same disk as the log: waiting for it makes nothing safer.
-    let durability = if store.is_local() { "local" } else { "object" };
-    configs.entry(highwater_meta::config::topic::DURABILITY.to_owned()).or_insert_with(|| durability.to_owned());
+fn meta_options(config: &ServeConfig, identity: Identity, store: &dyn Store) -> MetaOptions {
     MetaOptions {
-        node_id: config.node_id.0,
+        node_id: identity.node_id.0,
         shards: SHARDS,
-        configs,
+        configs: as_kafka::start_up_configs(config, identity.node_id, store.is_local()),
         poll_interval: (config.store_target == StoreTarget::Bucket).then_some(META_POLL),
     }
 }
@@ -199,19 +235,19 @@ async fn lead(
     leases: &dyn LeaseStore,
     shards: &[ShardId],
     meta: &MetaClient,
-    listener: TcpListener,
-    listen: SocketAddr,
-) -> Result<TcpListener, StartError> {
-    let mut listener = Some(listener);
+    sockets: Vec<TcpListener>,
+    listen: &[SocketAddr],
+) -> Result<Vec<TcpListener>, StartError> {
+    let mut sockets = Some(sockets);
     acquire_all(env, leases, shards, |holder| {
-        listener = None;
+        sockets = None;
         let line = format!("highwater: waiting for {holder}, which leads here; not ready until its lease ends\n");
         banner::print(&line);
         readiness.set(Phase::Waiting(holder.to_string()));
     })
     .await?;
-    match listener {
-        Some(listener) => Ok(listener),
+    match sockets {
+        Some(sockets) => Ok(sockets),
         None => {
             readiness.set(Phase::Starting);
             // What the other one wrote while it led.
@@ -224,13 +260,22 @@ async fn lead(
 fn start_kafka(
     env: &Env,
     config: &ServeConfig,
-    advertised: &Endpoint,
-    listener: TcpListener,
+    identity: Identity,
+    kafka_at: &[(SocketAddr, Endpoint)],
+    sockets: Vec<TcpListener>,
     engine: &Engine,
     meta: MetaClient,
 ) -> Result<Server, StartError> {
-    let mut kafka = KafkaConfig::new(config.node_id, advertised.clone());
-    kafka.rack.clone_from(&config.zone);
+    let node = identity.node_id;
+    let kafka = KafkaConfig {
+        rack: config.zone.clone(),
+        max_request_bytes: config.socket_request_max_bytes,
+        max_connections: config.max_connections,
+        connections_max_idle: config.connections_max_idle,
+        request_memory_bytes: config.request_memory_bytes,
+        fetch_memory_bytes: config.fetch_memory_bytes,
+        ..KafkaConfig::new(node)
+    };
     let of = meta.clone();
     let offsets_topic = Arc::new(move || {
         let state = of.state();
@@ -239,12 +284,13 @@ fn start_kafka(
     });
     let offsets = Arc::new(PartitionOffsetsLog::new(engine.log(), offsets_topic));
     let groups = Groups::start(env.clone(), offsets, group_settings(meta.state().settings()));
-    let info = KafkaBroker { node: config.node_id, endpoint: advertised.clone(), rack: config.zone.clone() };
+    let endpoints = kafka_at.iter().map(|(_, endpoint)| endpoint.clone()).collect();
     let led = engine.log();
-    let brokers = Arc::new(SingleBroker::new(info, move |shard| led.leader_epoch(shard).unwrap_or(-1)));
+    let epoch_of = move |shard| led.leader_epoch(shard).unwrap_or(-1);
+    let brokers = Arc::new(SingleBroker::new(node, config.zone.clone(), endpoints, epoch_of));
     let draining = CancellationToken::new();
     let broker = Broker::new(env.clone(), kafka.clone(), engine.log(), meta, groups, brokers, draining.clone());
-    Server::start(env, listener, Arc::new(Gate::new(broker)), &kafka, draining).map_err(StartError::Listener)
+    Server::start(env, sockets, Arc::new(Gate::new(broker)), &kafka, draining).map_err(StartError::Listener)
 }
 
 fn group_settings(settings: &BrokerSettings) -> GroupSettings {
@@ -261,18 +307,30 @@ fn group_settings(settings: &BrokerSettings) -> GroupSettings {
     }
 }
 
-/// Drains within [`DRAIN_LIMIT`]. What is acknowledged is safe in any case; the exit code says
+/// What each step of giving up the leases may take.
+fn resign_limit(drain_limit: Duration) -> Duration {
+    RESIGN_LIMIT.min(drain_limit / RESIGN_SHARE)
+}
+
+/// Drains within `limit`. What is acknowledged is safe in any case; the exit code says
 /// whether everything was finished.
-async fn stop(env: &Env, readiness: &Readiness, serving: Option<Serving>, started: Started) -> ExitCode {
+async fn stop(
+    env: &Env,
+    readiness: &Readiness,
+    serving: Option<Serving>,
+    started: Started,
+    limit: Duration,
+) -> ExitCode {
+    let resign_limit = resign_limit(limit);
     readiness.set(Phase::Draining);
     let mut finished = true;
     if let Some(Serving { kafka, engine, .. }) = serving {
         let began = env.now();
-        let cut_off = kafka.drain(CLIENTS_LIMIT).await;
+        let cut_off = kafka.drain(limit / CLIENTS_SHARE).await;
         if cut_off > 0 {
             tracing::warn!(connections = cut_off, "connections were cut off");
         }
-        let left = (DRAIN_LIMIT - 3 * RESIGN_LIMIT).saturating_sub(env.now().since(began));
+        let left = limit.saturating_sub(RESIGN_STEPS * resign_limit).saturating_sub(env.now().since(began));
         if env.timeout(left, engine.shutdown()).await.is_err() {
             tracing::warn!(
                 "not everything was flushed in time; what was acknowledged is safe, the next start flushes it"
@@ -280,7 +338,7 @@ async fn stop(env: &Env, readiness: &Readiness, serving: Option<Serving>, starte
             finished = false;
         }
     }
-    started.give_up(env).await;
+    started.give_up(env, resign_limit).await;
     tracing::info!("stopped");
     if finished { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

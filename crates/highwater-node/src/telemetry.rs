@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 use crate::errors::StartError;
 
 /// Our own news, and others' only when something is wrong.
-const DEFAULT_FILTER: &str = "warn,highwater=info";
+pub const DEFAULT_FILTER: &str = "warn,highwater=info";
 
 /// Starts logging. `filter` is the flag; a bare level means that level for everything.
 pub fn start(filter: Option<&str>) -> Result<(), StartError> {

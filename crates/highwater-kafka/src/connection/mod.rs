@@ -14,6 +14,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -77,11 +78,12 @@ pub async fn serve<S: Service>(
         last_activity: shared.env.now(),
         in_flight: &in_flight,
     };
-    let writer = Writer::new(shared.env.clone(), output).run(queue, || {
+    let answered = || {
         in_flight.fetch_sub(1, Ordering::AcqRel);
-    });
-    let reader = reader.run(sender);
-    futures::pin_mut!(reader, writer);
+    };
+    // Pinned where they are made: a future that is moved once more takes its place twice.
+    let writer = pin!(Writer::new(shared.env.clone(), output).run(queue, answered));
+    let reader = pin!(reader.run(sender));
     // One task for both: when either ends for good the other is dropped with it.
     match futures::future::select(writer, reader).await {
         Either::Left((end, _)) => written(end, "closed"),
@@ -117,8 +119,7 @@ struct Reader<'a, S, R> {
 
 impl<S: Service, R: AsyncRead + Unpin + Send> Reader<'_, S, R> {
     async fn run(mut self, queue: mpsc::Sender<Pending>) -> ReadEnd {
-        let draining = self.shared.draining.clone().cancelled_owned();
-        futures::pin_mut!(draining);
+        let mut draining = pin!(self.shared.draining.cancelled());
         loop {
             // A place in the queue first: a peer that does not read answers is not read from.
             let Ok(place) = queue.reserve().await else {

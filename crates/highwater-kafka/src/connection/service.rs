@@ -7,12 +7,15 @@ use futures::future::BoxFuture;
 
 use super::frame::Announced;
 use crate::budget::Charge;
+use crate::config::ListenerId;
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
+    /// The listener that it came in by.
+    pub listener: ListenerId,
 }
 
 /// An answer, ready to be written.

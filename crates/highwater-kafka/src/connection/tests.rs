@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::service::Reply;
 use super::*;
 use crate::budget::Charge;
+use crate::config::ListenerId;
 
 /// Request: `key i16, unused i16, id i32`, then anything. The key says what to do.
 const AT_ONCE: i16 = 0;
@@ -97,7 +98,7 @@ async fn rig_with(max_idle: Duration, memory: usize, fake: Fake) -> Rig {
     let serving = Arc::clone(&shared);
     let server = tokio::spawn(async move {
         let (input, output) = stream.into_split();
-        serve(&serving, Peer { address }, input, output).await
+        serve(&serving, Peer { address, listener: ListenerId(0) }, input, output).await
     });
     Rig { shared, client, server }
 }

@@ -1,12 +1,14 @@
 //! Writing answers: in order, several at once, straight from the chunks that they are made of.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::pin::Pin;
 
 use bytes::{Buf, Bytes};
 use futures::FutureExt;
 use highwater_env::Env;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
 
 use super::service::{Pending, Reply};
@@ -122,24 +124,28 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
 
     /// One write of as many chunks as fit. A timer exists only while the peer takes nothing.
     async fn write_some(&mut self) -> io::Result<usize> {
-        let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
-        let mut count = 0;
-        for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
-            *slice = IoSlice::new(chunk);
-            count += 1;
-        }
-        let write = self.output.write_vectored(&slices[..count]);
-        futures::pin_mut!(write);
+        let Self { env, output, chunks, charges, .. } = self;
+        let mut write = poll_fn(|context| {
+            // Made anew at each attempt: kept between them they would be a third of what an idle
+            // connection takes.
+            let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+            let mut count = 0;
+            for (slice, chunk) in slices.iter_mut().zip(&*chunks) {
+                *slice = IoSlice::new(chunk);
+                count += 1;
+            }
+            Pin::new(&mut *output).poll_write_vectored(context, &slices[..count])
+        });
         if let Some(result) = (&mut write).now_or_never() {
             return result;
         }
-        let started = self.env.now();
+        let started = env.now();
         loop {
-            if let Ok(result) = self.env.timeout(UNREAD_LIMIT_WHEN_WANTED, &mut write).await {
+            if let Ok(result) = env.timeout(UNREAD_LIMIT_WHEN_WANTED, &mut write).await {
                 return result;
             }
-            let unread = self.env.now().since(started);
-            if unread >= UNREAD_LIMIT || self.charges.iter().any(Charge::is_wanted) {
+            let unread = env.now().since(started);
+            if unread >= UNREAD_LIMIT || charges.iter().any(Charge::is_wanted) {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
                     format!("the peer took no byte of its answer for {} s", unread.as_secs()),

@@ -42,7 +42,7 @@ pub async fn handle(call: &Call, request: DescribeClusterRequest) -> DescribeClu
         cluster_id: Str::from(broker.meta.state().cluster_id_text()),
         // Every broker serves what Kafka's controller does for clients.
         controller_id: broker.config.node_id.0,
-        brokers: broker.brokers.live().into_iter().map(described).collect(),
+        brokers: broker.brokers.live(call.peer.listener).into_iter().map(described).collect(),
         cluster_authorized_operations: match request.include_cluster_authorized_operations {
             true => authorized::ON_CLUSTER,
             false => authorized::NOT_ASKED,

@@ -189,7 +189,7 @@ fn tell_leader(
         TopicKey::Name(name) => state.topic(name),
         TopicKey::Id(id) => state.topic_by_id(*id),
     };
-    let Some(hint) = topic.and_then(|topic| topics::leader_hint(&call.broker, topic, data.partition_index)) else {
+    let Some(hint) = topic.and_then(|topic| topics::leader_hint(call, topic, data.partition_index)) else {
         return;
     };
     data.current_leader = LeaderIdAndEpoch { leader_id: hint.node, leader_epoch: hint.epoch, ..Default::default() };

@@ -54,7 +54,9 @@ async fn find(call: &Call, key: &str, key_type: i8) -> Result<BrokerInfo, ErrorC
     let count = u32::try_from(topic.partitions.len()).unwrap_or(u32::MAX);
     let shard = topic.partitions.get(partition_for(key, count) as usize);
     let leader = shard.and_then(|shard| broker.brokers.leader(*shard));
-    leader.and_then(|leader| broker.brokers.find(leader.node)).ok_or(ErrorCode::CoordinatorNotAvailable)
+    leader
+        .and_then(|leader| broker.brokers.find(leader.node, call.peer.listener))
+        .ok_or(ErrorCode::CoordinatorNotAvailable)
 }
 
 fn coordinator(key: Str, found: Result<BrokerInfo, ErrorCode>) -> Coordinator {

@@ -28,7 +28,11 @@ pub async fn handle(call: &Call, request: ListConfigResourcesRequest) -> ListCon
         call.broker.meta.state().topics().for_each(|topic| add(TOPIC, Str::from(&*topic.name)));
     }
     for kind in [BROKER, BROKER_LOGGER].into_iter().filter(|kind| asked.contains(kind)) {
-        call.broker.brokers.live().iter().for_each(|broker| add(kind, Str::from(broker.node.0.to_string())));
+        call.broker
+            .brokers
+            .live(call.peer.listener)
+            .iter()
+            .for_each(|broker| add(kind, Str::from(broker.node.0.to_string())));
     }
     ListConfigResourcesResponse { config_resources, ..Default::default() }
 }

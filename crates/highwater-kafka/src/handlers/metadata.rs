@@ -48,7 +48,7 @@ pub async fn handle(call: &Call, request: MetadataRequest) -> MetadataResponse {
     }
     MetadataResponse {
         cluster_authorized_operations: if asks_for_cluster { authorized::ON_CLUSTER } else { authorized::NOT_ASKED },
-        brokers: broker.brokers.live().into_iter().map(described_broker).collect(),
+        brokers: broker.brokers.live(call.peer.listener).into_iter().map(described_broker).collect(),
         cluster_id: Some(Str::from(broker.meta.state().cluster_id_text())),
         // Every broker serves what Kafka's controller does for clients.
         controller_id: broker.config.node_id.0,

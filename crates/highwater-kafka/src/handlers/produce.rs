@@ -274,7 +274,7 @@ fn tell_leaders(call: &Call, response: &mut ProduceResponse) {
             }
             let by_id = call.version >= FIRST_WITH_IDS;
             let found = topics::find(&state, &topic.name, topic.topic_id.into(), by_id);
-            let Some(hint) = found.ok().and_then(|topic| topics::leader_hint(broker, topic, partition.index)) else {
+            let Some(hint) = found.ok().and_then(|topic| topics::leader_hint(call, topic, partition.index)) else {
                 continue;
             };
             partition.current_leader =

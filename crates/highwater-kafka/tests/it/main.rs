@@ -7,6 +7,7 @@ mod consuming;
 mod groups;
 mod growing;
 mod hostile;
+mod listeners;
 mod producing;
 mod versions;
 mod world;

@@ -9,7 +9,7 @@ use highwater_batch::{BatchBuilder, Batches, Compression, Expansion, Records, St
 use highwater_env::Env;
 use highwater_env::real::RealEnv;
 use highwater_groups::{GroupSettings, Groups, PartitionOffsetsLog};
-use highwater_kafka::{Broker, BrokerInfo, Endpoint, Gate, KafkaConfig, OFFSETS_TOPIC, Server, SingleBroker, bind};
+use highwater_kafka::{Broker, Endpoint, Gate, KafkaConfig, OFFSETS_TOPIC, Server, SingleBroker, bind};
 use highwater_log::{Engine, EngineOptions};
 use highwater_meta::{MetaClient, MetaOptions};
 use highwater_store::{MemoryStore, Store};
@@ -33,8 +33,13 @@ pub struct World {
     pub server: Server,
     pub engine: Engine,
     pub address: SocketAddr,
+    /// The second listener, which advertises [`OUTSIDE_HOST`].
+    pub outside: SocketAddr,
     _dir: tempfile::TempDir,
 }
+
+/// What clients of the second listener are told.
+pub const OUTSIDE_HOST: &str = "outside.example";
 
 /// Everything that waits, waits at most so long.
 pub const LIMIT: Duration = Duration::from_secs(20);
@@ -70,20 +75,21 @@ impl World {
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let endpoint = Endpoint { host: address.ip().to_string(), port: address.port() };
-        let mut config = KafkaConfig::new(NodeId(1), endpoint.clone());
+        let outside = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let outside_address = outside.local_addr().unwrap();
+        let outside_endpoint = Endpoint { host: OUTSIDE_HOST.to_owned(), port: 9 };
+        let mut config = KafkaConfig::new(NodeId(1));
         change(&mut config);
-        let brokers = Arc::new(SingleBroker::new(BrokerInfo { node: NodeId(1), endpoint, rack: None }, |_| 1));
+        let brokers = Arc::new(SingleBroker::new(NodeId(1), None, vec![endpoint, outside_endpoint], |_| 1));
         let draining = CancellationToken::new();
         let broker = Broker::new(env.clone(), config.clone(), log, meta, groups, brokers, draining.clone());
         let gate = Arc::new(Gate::new(Arc::clone(&broker)));
-        let server = Server::start(&env, listener, gate, &config, draining).unwrap();
-        Self { broker, server, engine, address, _dir: dir }
+        let server = Server::start(&env, vec![listener, outside], gate, &config, draining).unwrap();
+        Self { broker, server, engine, address, outside: outside_address, _dir: dir }
     }
 
     pub async fn client(&self) -> Client {
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        Client { stream, correlation: 0 }
+        Client::connect(self.address).await
     }
 
     /// A topic of one shard's partitions.
@@ -118,6 +124,12 @@ pub fn frame(key: ApiKey, version: i16, correlation_id: i32, encode: &impl Encod
 }
 
 impl Client {
+    pub async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, correlation: 0 }
+    }
+
     pub async fn send(&mut self, key: ApiKey, version: i16, encode: &impl Encoding) -> i32 {
         self.correlation += 1;
         self.stream.write_all(&frame(key, version, self.correlation, encode)).await.unwrap();

@@ -1,6 +1,5 @@
 //! The disk and the bucket at their worst.
 
-
 use highwater_env::sim::DiskFaults;
 use highwater_log::{Acks, AppendError, PartitionError};
 use highwater_meta::ConfigTarget;
