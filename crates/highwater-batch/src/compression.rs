@@ -98,11 +98,21 @@ impl Compression {
     /// # Errors
     /// [`RecordError::Codec`] if the codec fails, which needs more than 4 GiB or no memory.
     pub fn compress(self, data: &[u8]) -> Result<Vec<u8>, RecordError> {
+        self.compress_at(None, data)
+    }
+
+    /// Compresses records at a level of the codec (gzip 1 to 9, zstd as its library takes it; the
+    /// others have none), or at its usual one.
+    ///
+    /// # Errors
+    /// As [`Compression::compress`].
+    pub fn compress_at(self, level: Option<i32>, data: &[u8]) -> Result<Vec<u8>, RecordError> {
+        let gzip_level = level.and_then(|level| u32::try_from(level).ok()).map(flate2::Compression::new);
         let attempt = || -> io::Result<Vec<u8>> {
             match self {
                 Self::None => Ok(data.to_vec()),
                 Self::Gzip => {
-                    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+                    let mut writer = flate2::write::GzEncoder::new(Vec::new(), gzip_level.unwrap_or_default());
                     writer.write_all(data)?;
                     writer.finish()
                 }
@@ -115,7 +125,7 @@ impl Compression {
                     writer.write_all(data)?;
                     writer.finish().map_err(io::Error::from)
                 }
-                Self::Zstd => zstd::bulk::compress(data, zstd::DEFAULT_COMPRESSION_LEVEL),
+                Self::Zstd => zstd::bulk::compress(data, level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL)),
             }
         };
         attempt().map_err(|error| self.failed(&error))

@@ -68,7 +68,7 @@ fn kafkas_own_batches_are_read_in_every_codec() {
         let stored = StoredBatch::from_bytes(&batch).unwrap();
         assert_eq!(read(&stored).unwrap(), golden_records(), "{}", codec.name());
         for other in Compression::ALL {
-            let again = recompress(&stored, other, Expansion::DEFAULT).unwrap();
+            let again = recompress(&stored, other, None, Expansion::DEFAULT).unwrap();
             assert!(again.crc_is_right());
             assert_eq!(read(&again).unwrap(), golden_records());
         }

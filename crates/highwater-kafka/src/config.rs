@@ -40,6 +40,8 @@ pub struct KafkaConfig {
     pub node_id: NodeId,
     /// `broker.rack`.
     pub rack: Option<String>,
+    /// `log.dirs`, as DescribeLogDirs shows it: the one place where this broker keeps data of its own.
+    pub log_dir: String,
     /// `socket.request.max.bytes`: the largest frame.
     pub max_request_bytes: usize,
     /// `fetch.max.bytes`: most records in one answer, whatever the client asks.
@@ -58,10 +60,11 @@ pub struct KafkaConfig {
 
 impl KafkaConfig {
     /// Kafka's defaults for a broker of this number; connections and memory for a small machine.
-    pub const fn new(node_id: NodeId) -> Self {
+    pub fn new(node_id: NodeId) -> Self {
         Self {
             node_id,
             rack: None,
+            log_dir: ".".to_owned(),
             max_request_bytes: 100 << 20,
             fetch_max_bytes: 55 << 20,
             max_connections: 16_000,

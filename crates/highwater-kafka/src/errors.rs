@@ -4,7 +4,7 @@
 //! where it does not. The text beside it goes to the client where the version has a place for it.
 
 use highwater_groups::GroupError;
-use highwater_log::{AppendError, ReadError};
+use highwater_log::{AppendError, DeleteError, ReadError};
 use highwater_meta::{AddPartitionsError, AlterConfigsError, CreateTopicError, DeleteTopicError};
 use highwater_wire::ErrorCode;
 
@@ -34,6 +34,15 @@ pub const fn of_read(error: &ReadError) -> ErrorCode {
         ReadError::NotLeader => ErrorCode::NotLeaderOrFollower,
         ReadError::Unknown => ErrorCode::UnknownTopicOrPartition,
         ReadError::Storage(_) | ReadError::Busy => ErrorCode::KafkaStorageError,
+    }
+}
+
+/// DeleteRecords.
+pub const fn of_delete_records(error: &DeleteError) -> ErrorCode {
+    match error {
+        DeleteError::OutOfRange => ErrorCode::OffsetOutOfRange,
+        DeleteError::NotLeader => ErrorCode::NotLeaderOrFollower,
+        DeleteError::Unknown => ErrorCode::UnknownTopicOrPartition,
     }
 }
 

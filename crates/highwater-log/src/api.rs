@@ -185,6 +185,34 @@ pub enum ReadError {
     Storage(String),
 }
 
+/// Why records were not deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeleteError {
+    /// Before 0 or beyond the high watermark. Kafka: OFFSET_OUT_OF_RANGE.
+    #[error("offset out of range")]
+    OutOfRange,
+    /// This broker does not lead the partition (any more); what was asked may have taken effect.
+    /// Kafka: NOT_LEADER_OR_FOLLOWER.
+    #[error("not the leader")]
+    NotLeader,
+    /// The topic was deleted.
+    #[error("unknown partition")]
+    Unknown,
+}
+
+/// An idempotent producer as a partition knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActiveProducer {
+    /// The producer.
+    pub producer_id: i64,
+    /// Its epoch.
+    pub epoch: i16,
+    /// Last sequence that it wrote, -1 if none.
+    pub last_sequence: i32,
+    /// When it wrote last, milliseconds since 1970.
+    pub last_timestamp_ms: i64,
+}
+
 /// What ListOffsets asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OffsetQuery {

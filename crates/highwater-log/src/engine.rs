@@ -223,6 +223,11 @@ impl Log {
         self.shared.blocks.refused()
     }
 
+    /// Partitions that the manifests know, those that never had a record left out.
+    pub fn recorded_partitions(&self) -> usize {
+        self.shared.shards.iter().map(|shard| shard.committed.read().partitions.len()).sum()
+    }
+
     /// Bytes in memory that the bucket does not have yet.
     pub fn unflushed_bytes(&self) -> usize {
         self.shared.room.used()

@@ -1,15 +1,18 @@
 //! The engine: shards, write-ahead log, flush, tickets, reads and recovery.
 //!
 //! - [`api`]: what goes in and out. - [`engine`]: start, lookup, shutdown. - [`partition`]: the
-//!   narrow view of one partition that the layers above use.
+//!   narrow view of one partition that the layers above use; `deletion`: its oldest records go;
+//!   `inspect`: what administrators ask.
 //! - `shard`: one leader's state and the order of things in it. - `flush`: sealing, pacing,
 //!   committing. - `manifest`: what a shard knows of its segments. - `recover`: taking over;
 //!   `replay`: the local log after a crash; `leader`: a leadership from its begin to its end.
 //! - [`wal`]: the local write-ahead log. - `read`: the tail and the bucket.
 
 pub mod api;
+mod deletion;
 pub mod engine;
 mod flush;
+mod inspect;
 mod leader;
 mod manifest;
 pub mod options;
@@ -23,8 +26,8 @@ pub mod waiter;
 pub mod wal;
 
 pub use api::{
-    Acks, AppendError, Appended, EpochEnd, FoundOffset, Isolation, Marks, OffsetQuery, Origin, PartitionError,
-    ReadError, ReadOutcome, ReadRequest,
+    Acks, ActiveProducer, AppendError, Appended, DeleteError, EpochEnd, FoundOffset, Isolation, Marks, OffsetQuery,
+    Origin, PartitionError, ReadError, ReadOutcome, ReadRequest,
 };
 pub use engine::{Engine, Log};
 pub use options::EngineOptions;

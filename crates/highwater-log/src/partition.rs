@@ -7,8 +7,7 @@ use highwater_batch::{Expansion, Records, StoredBatch};
 use highwater_types::{Epoch, Offset, TopicPartition};
 
 use crate::api::{
-    Acks, AppendError, EpochEnd, FoundOffset, Isolation, Marks, OffsetQuery, Origin, ReadError, ReadOutcome,
-    ReadRequest,
+    Acks, AppendError, FoundOffset, Isolation, Marks, OffsetQuery, Origin, ReadError, ReadOutcome, ReadRequest,
 };
 use crate::engine::Shared;
 use crate::manifest::Located;
@@ -244,24 +243,6 @@ impl Partition {
             found.map(|batch| batch.stored.clone())
         };
         Ok(batch.and_then(|batch| record_in(&batch, timestamp_ms)).map(|(offset, time)| self.at(offset, time)))
-    }
-
-    /// Where an epoch ends (KIP-101): for the largest known epoch that is not above `epoch`.
-    pub fn epoch_end(&self, epoch: i32) -> Result<Option<EpochEnd>, ReadError> {
-        let marks = self.marks()?;
-        let committed = self.shard.committed.read();
-        let epochs = committed.partitions.get(&self.tp).map_or(&[][..], |record| &record.epochs);
-        let after = epochs.partition_point(|(known, _)| *known <= epoch);
-        if epoch >= marks.leader_epoch {
-            return Ok(
-                (epoch == marks.leader_epoch).then_some(EpochEnd { epoch: self.epoch, end_offset: marks.log_end })
-            );
-        }
-        let Some((found, _)) = after.checked_sub(1).and_then(|at| epochs.get(at)) else {
-            return Ok(None);
-        };
-        let end_offset = epochs.get(after).map_or(marks.log_end, |(_, first)| *first);
-        Ok(Some(EpochEnd { epoch: Epoch(found.cast_unsigned()), end_offset }))
     }
 
     /// End of what this isolation sees.

@@ -185,6 +185,7 @@ pub async fn take_over(shared: &Shared, shard: ShardId, tail: Tail) -> Result<Ta
             segments,
             removed: Vec::new(),
             starts: if last { before.starts(&lineage, shared, shard, &manifest) } else { Vec::new() },
+            log_starts: Vec::new(),
         };
         manifest.apply_marks(&edit).map_err(|error| RecoverError::Corrupt(error.to_string()))?;
         let bytes = codec::encode_edit(&edit);

@@ -269,6 +269,7 @@ fn start_kafka(
     let node = identity.node_id;
     let kafka = KafkaConfig {
         rack: config.zone.clone(),
+        log_dir: config.data.display().to_string(),
         max_request_bytes: config.socket_request_max_bytes,
         max_connections: config.max_connections,
         connections_max_idle: config.connections_max_idle,

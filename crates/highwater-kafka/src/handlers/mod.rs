@@ -5,10 +5,13 @@ pub mod api_versions;
 pub mod create_partitions;
 pub mod create_topics;
 pub mod delete_groups;
+pub mod delete_records;
 pub mod delete_topics;
 pub mod describe_cluster;
 pub mod describe_configs;
 pub mod describe_groups;
+pub mod describe_log_dirs;
+pub mod describe_producers;
 pub mod describe_topic_partitions;
 pub mod fetch;
 pub mod find_coordinator;
@@ -25,6 +28,7 @@ pub mod metadata;
 pub mod offset_commit;
 pub mod offset_delete;
 pub mod offset_fetch;
+pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod sync_group;
 
@@ -86,7 +90,7 @@ macro_rules! at_head {
 }
 
 /// Every API that is served, by key.
-pub static HANDLERS: [Handler; 26] = [
+pub static HANDLERS: [Handler; 30] = [
     Handler {
         key: ApiKey::Produce,
         advertised: ApiKey::Produce.valid_versions(),
@@ -113,14 +117,18 @@ pub static HANDLERS: [Handler; 26] = [
     at_head!(ApiVersions, api_versions, ApiVersionsRequest),
     at_head!(CreateTopics, create_topics, CreateTopicsRequest),
     at_head!(DeleteTopics, delete_topics, DeleteTopicsRequest),
+    at_head!(DeleteRecords, delete_records, DeleteRecordsRequest),
     at_head!(InitProducerId, init_producer_id, InitProducerIdRequest),
+    at_head!(OffsetForLeaderEpoch, offset_for_leader_epoch, OffsetForLeaderEpochRequest),
     at_head!(DescribeConfigs, describe_configs, DescribeConfigsRequest),
     at_head!(AlterConfigs, alter_configs, AlterConfigsRequest),
+    at_head!(DescribeLogDirs, describe_log_dirs, DescribeLogDirsRequest),
     at_head!(CreatePartitions, create_partitions, CreatePartitionsRequest),
     at_head!(DeleteGroups, delete_groups, DeleteGroupsRequest),
     at_head!(IncrementalAlterConfigs, incremental_alter_configs, IncrementalAlterConfigsRequest),
     at_head!(OffsetDelete, offset_delete, OffsetDeleteRequest),
     at_head!(DescribeCluster, describe_cluster, DescribeClusterRequest),
+    at_head!(DescribeProducers, describe_producers, DescribeProducersRequest),
     at_head!(ListConfigResources, list_config_resources, ListConfigResourcesRequest),
     at_head!(DescribeTopicPartitions, describe_topic_partitions, DescribeTopicPartitionsRequest),
 ];

@@ -8,6 +8,7 @@ mod groups;
 mod growing;
 mod hostile;
 mod listeners;
+mod partitions;
 mod producing;
 mod versions;
 mod world;

@@ -179,6 +179,36 @@ async fn send(client: &mut Client, key: ApiKey, version: i16, topic_id: Uuid) {
                 ..Default::default()
             })
         }
+        ApiKey::DeleteRecords => {
+            let one =
+                |partition_index| delete_records::DeleteRecordsPartition { partition_index, ..Default::default() };
+            let topics = vec![delete_records::DeleteRecordsTopic {
+                name: topic(),
+                partitions: vec![one(0), one(7)],
+                ..Default::default()
+            }];
+            send!(delete_records::DeleteRecordsRequest { topics, timeout_ms: 1_000, ..Default::default() })
+        }
+        ApiKey::OffsetForLeaderEpoch => {
+            let one = |partition| offset_for_leader_epoch::OffsetForLeaderPartition { partition, ..Default::default() };
+            let topics = vec![offset_for_leader_epoch::OffsetForLeaderTopic {
+                topic: topic(),
+                partitions: vec![one(0), one(7)],
+                ..Default::default()
+            }];
+            send!(offset_for_leader_epoch::OffsetForLeaderEpochRequest { topics, ..Default::default() })
+        }
+        ApiKey::DescribeProducers => {
+            let topics = vec![describe_producers::TopicRequest {
+                name: topic(),
+                partition_indexes: vec![0, 7],
+                ..Default::default()
+            }];
+            send!(describe_producers::DescribeProducersRequest { topics, ..Default::default() })
+        }
+        ApiKey::DescribeLogDirs => {
+            send!(describe_log_dirs::DescribeLogDirsRequest { topics: None, ..Default::default() })
+        }
         other => panic!("no request for {other}"),
     };
 }

@@ -17,6 +17,7 @@ use crate::manifest::{Edit, SegmentHead, SegmentRecord, codec};
 use crate::options::EngineOptions;
 use crate::recover::OFFSET_RESERVE;
 use crate::shard::Shard;
+use crate::shard::log_starts::Begun;
 use crate::wal::Wal;
 
 /// Why a committer ended.
@@ -45,10 +46,11 @@ pub struct Committer {
     pub in_flight: mpsc::Receiver<Progress>,
 }
 
-/// An edit whose put is in flight, and the snapshot that belongs behind it.
+/// An edit whose put is in flight, the snapshot that belongs behind it, and who waits for it.
 struct EditInFlight {
     pending: Pin<Box<Pending>>,
     snapshot: Option<Bytes>,
+    deletions: Begun,
 }
 
 /// An edit is started when its segments' records are about this large, however few they are.
@@ -75,32 +77,69 @@ impl Committer {
     pub async fn run(mut self) -> Ended {
         let mut unlisted = Unlisted::default();
         let mut edit: Option<EditInFlight> = None;
-        while let Some(progress) = self.in_flight.recv().await {
-            let Progress::Segment(mut flight) = progress else { return self.finish(unlisted, edit).await };
-            let committed = match self.next_commit(&mut flight.pending, &mut edit).await {
-                Ok(committed) => committed,
-                Err(ended) => return ended,
+        let ended = loop {
+            let outcome = match self.next(&mut edit).await {
+                Next::Progress(Some(Progress::Segment(flight))) => self.take(*flight, &mut unlisted, &mut edit).await,
+                Next::Progress(Some(Progress::Drained)) => break self.finish(unlisted, edit).await,
+                // The flusher ended without having been asked to.
+                Next::Progress(None) => {
+                    break match self.lost() {
+                        Some(reason) => Ended::Lost(reason),
+                        None => Ended::Broken("the flusher ended".into()),
+                    };
+                }
+                Next::Edit(Ok(committed)) => self.edit_committed(committed, edit.take()).await,
+                Next::Edit(Err(error)) => Err(Ended::Lost(error)),
+                Next::Asked => Ok(()),
             };
-            match self.keep(committed, &flight) {
-                Ok(record) => unlisted.push(record),
-                Err(ended) => return ended,
+            let listed = match outcome {
+                Ok(()) => self.list(&mut unlisted, &mut edit).await,
+                Err(ended) => Err(ended),
+            };
+            if let Err(ended) = listed {
+                break ended;
             }
-            drop(flight);
-            if let Err(ended) = self.list(&mut unlisted, &mut edit).await {
-                return ended;
-            }
-        }
-        // The flusher ended without having been asked to.
-        match self.lost() {
-            Some(reason) => Ended::Lost(reason),
-            None => Ended::Broken("the flusher ended".into()),
+        };
+        self.shard.log_starts.forget();
+        ended
+    }
+
+    /// Whatever comes first: something from the flusher, the answer of an edit, a request to delete.
+    async fn next(&mut self, edit: &mut Option<EditInFlight>) -> Next {
+        let asked = self.shard.log_starts.asked.notified();
+        let progress = self.in_flight.recv();
+        futures::pin_mut!(asked, progress);
+        let either = select(progress, asked);
+        let either = match edit {
+            Some(edit) => match select(edit.pending.as_mut(), either).await {
+                Either::Left((outcome, _)) => return Next::Edit(outcome),
+                Either::Right((either, _)) => either,
+            },
+            None => either.await,
+        };
+        match either {
+            Either::Left((progress, _)) => Next::Progress(progress),
+            Either::Right(_) => Next::Asked,
         }
     }
 
-    /// Starts an edit when there is enough to list; waits for the one in flight when there is far
+    /// Waits for a segment's answer and takes it in.
+    async fn take(
+        &self,
+        mut flight: InFlight,
+        unlisted: &mut Unlisted,
+        edit: &mut Option<EditInFlight>,
+    ) -> Result<(), Ended> {
+        let committed = self.next_commit(&mut flight.pending, edit).await?;
+        unlisted.push(self.keep(committed, &flight)?);
+        Ok(())
+    }
+
+    /// Starts an edit when there is enough to list, or somebody waits for one; waits for the one in flight when there is far
     /// too much, so that no edit outgrows what one entry may hold.
     async fn list(&mut self, unlisted: &mut Unlisted, edit: &mut Option<EditInFlight>) -> Result<(), Ended> {
-        if unlisted.records.len() < self.options.manifest_every && unlisted.bytes < LIST_AT_BYTES {
+        let enough = unlisted.records.len() >= self.options.manifest_every || unlisted.bytes >= LIST_AT_BYTES;
+        if !enough && !self.shard.log_starts.is_ready(&self.shard.committed.read()) {
             return Ok(());
         }
         if let Some(in_flight) = edit {
@@ -132,8 +171,13 @@ impl Committer {
         let record = record_of(committed, &flight.footer).ok_or(deposed)?;
         let applied = self.shard.committed.write().apply_segment(&record);
         applied.map_err(|error| Ended::Broken(error.to_string()))?;
-        let effects = self.shard.live.lock().flushed(&flight.sealed);
+        let (effects, gone) = {
+            let mut live = self.shard.live.lock();
+            (live.flushed(&flight.sealed), live.deleted_of(&flight.sealed))
+        };
         effects.run();
+        // Taking the segment in has brought their records back.
+        self.shard.removed.lock().extend(gone);
         if let Some(seq) = flight.sealed.wal_seq {
             self.wal.release(self.shard.id, seq);
         }
@@ -160,6 +204,7 @@ impl Committer {
     /// state after exactly this edit.
     async fn start_edit(&mut self, unlisted: &mut Unlisted, at_end: bool) -> Result<EditInFlight, Ended> {
         let removed = std::mem::take(&mut *self.shard.removed.lock());
+        let deletions = self.shard.log_starts.begin(&self.shard.committed.read());
         // Behind the last segment listed, not behind the last one committed: answers come in one
         // by one, and what is committed already but not listed yet must still be walked to.
         let last = unlisted.records.last().and_then(|record| self.segments.point_after(record.head.number));
@@ -172,7 +217,10 @@ impl Committer {
             segments: std::mem::take(&mut unlisted.records),
             removed,
             starts: Vec::new(),
+            log_starts: deletions.starts.clone(),
         };
+        // Readers stop at it before the manifest forgets what lies below.
+        self.shard.live.lock().delete_below(&deletions.starts);
         if let Err(error) = self.shard.committed.write().apply_marks(&edit) {
             return Err(Ended::Broken(error.to_string()));
         }
@@ -184,7 +232,7 @@ impl Committer {
         let bytes = codec::encode_edit(&edit);
         let crc = crc32c::crc32c(&bytes);
         match self.manifest.append(Body::from(bytes), Some(crc), Bytes::new()).await {
-            Ok(pending) => Ok(EditInFlight { pending: Box::pin(pending), snapshot }),
+            Ok(pending) => Ok(EditInFlight { pending: Box::pin(pending), snapshot, deletions }),
             Err(error) => Err(Ended::Lost(error)),
         }
     }
@@ -192,7 +240,10 @@ impl Committer {
     /// An edit is committed: it proves that we lead, and its snapshot may be written.
     async fn edit_committed(&self, committed: Committed, edit: Option<EditInFlight>) -> Result<(), Ended> {
         self.segments.prove(committed.date);
-        let snapshot = edit.and_then(|edit| edit.snapshot);
+        let snapshot = edit.and_then(|edit| {
+            edit.deletions.done();
+            edit.snapshot
+        });
         let point = self.manifest.point_after(committed.number);
         if let (Some(snapshot), Some(point)) = (snapshot, point) {
             // A snapshot only shortens the next start: without it the edits are read.
@@ -229,6 +280,12 @@ impl Committer {
             Err(ended) => ended,
         }
     }
+}
+
+enum Next {
+    Progress(Option<Progress>),
+    Edit(Result<Committed, WriteError>),
+    Asked,
 }
 
 enum Step {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! magic    u32   "HWME" (edit) or "HWMS" (snapshot)
-//! version  u16   1
+//! version  u16   1; an edit that deletes records has 2, and their list behind the others
 //! body     ...   little-endian integers; lists are a u32 count and their items; strings and
 //!                e-tags a u32 length and UTF-8 bytes
 //! crc      u32   CRC32C of everything before it
@@ -16,13 +16,16 @@ use highwater_journal::TrimPoint;
 use highwater_store::Etag;
 use highwater_types::{Epoch, TopicId, TopicPartition};
 
-use super::state::{Edit, ExtentRecord, Manifest, PartitionRecord, ProducerDelta, SegmentRecord, Start};
+use super::state::{Edit, ExtentRecord, LogStart, Manifest, PartitionRecord, ProducerDelta, SegmentRecord, Start};
 use crate::manifest::state::{Located, SegmentHead};
 use crate::shard::producers::{Producer, SequencedBatch};
 
 const EDIT: u32 = u32::from_be_bytes(*b"HWME");
 const SNAPSHOT: u32 = u32::from_be_bytes(*b"HWMS");
-const VERSION: u16 = 1;
+/// What a release that knows nothing of deleted records reads: written wherever it says all.
+const FIRST_VERSION: u16 = 1;
+/// Edits that delete records.
+const VERSION: u16 = 2;
 
 /// Why bytes are no manifest entry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +50,8 @@ type Decoded<T> = Result<T, DecodeError>;
 
 /// Bytes of an edit.
 pub fn encode_edit(edit: &Edit) -> Bytes {
-    let mut out = begin(EDIT);
+    let version = if edit.log_starts.is_empty() { FIRST_VERSION } else { VERSION };
+    let mut out = begin(EDIT, version);
     put_trim(&mut out, edit.trim);
     out.put_u128_le(edit.owner);
     out.put_u32_le(edit.since.0);
@@ -58,12 +62,18 @@ pub fn encode_edit(edit: &Edit) -> Bytes {
         put_tp(out, start.tp);
         out.put_i64_le(start.next_offset);
     });
+    if version > FIRST_VERSION {
+        put_list(&mut out, &edit.log_starts, |out, start| {
+            put_tp(out, start.tp);
+            out.put_i64_le(start.offset);
+        });
+    }
     finish(out)
 }
 
 /// An edit from its bytes.
 pub fn decode_edit(bytes: &[u8]) -> Decoded<Edit> {
-    let mut body = open(bytes, EDIT)?;
+    let (version, mut body) = open(bytes, EDIT, VERSION)?;
     let input = &mut body;
     let edit = Edit {
         trim: get_trim(input)?,
@@ -73,6 +83,10 @@ pub fn decode_edit(bytes: &[u8]) -> Decoded<Edit> {
         segments: get_list(input, get_segment)?,
         removed: get_list(input, get_tp)?,
         starts: get_list(input, |input| Ok(Start { tp: get_tp(input)?, next_offset: input.try_get_i64_le()? }))?,
+        log_starts: match version {
+            FIRST_VERSION => Vec::new(),
+            _ => get_list(input, |input| Ok(LogStart { tp: get_tp(input)?, offset: input.try_get_i64_le()? }))?,
+        },
     };
     closed(input, edit)
 }
@@ -87,7 +101,7 @@ pub fn encode_snapshot(manifest: &Manifest) -> Bytes {
             u32::try_from(heads.len() - 1).unwrap_or(u32::MAX)
         });
     }
-    let mut out = begin(SNAPSHOT);
+    let mut out = begin(SNAPSHOT, FIRST_VERSION);
     put_trim(&mut out, manifest.trim);
     out.put_u128_le(manifest.owner);
     out.put_u32_le(manifest.since.0);
@@ -122,7 +136,7 @@ pub fn encode_snapshot(manifest: &Manifest) -> Bytes {
 
 /// A whole state from its bytes.
 pub fn decode_snapshot(bytes: &[u8]) -> Decoded<Manifest> {
-    let mut body = open(bytes, SNAPSHOT)?;
+    let (_, mut body) = open(bytes, SNAPSHOT, FIRST_VERSION)?;
     let input = &mut body;
     let trim = get_trim(input)?;
     let owner = input.try_get_u128_le()?;
@@ -256,10 +270,10 @@ fn get_batch(input: &mut &[u8]) -> Decoded<SequencedBatch> {
     })
 }
 
-fn begin(magic: u32) -> BytesMut {
+fn begin(magic: u32, version: u16) -> BytesMut {
     let mut out = BytesMut::with_capacity(1024);
     out.put_u32(magic);
-    out.put_u16_le(VERSION);
+    out.put_u16_le(version);
     out
 }
 
@@ -269,7 +283,8 @@ fn finish(mut out: BytesMut) -> Bytes {
     out.freeze()
 }
 
-fn open(bytes: &[u8], expected: u32) -> Decoded<&[u8]> {
+/// Version and body of what has this magic and at most this version.
+fn open(bytes: &[u8], expected: u32, newest: u16) -> Decoded<(u16, &[u8])> {
     let Some((mut body, mut crc)) = bytes.len().checked_sub(4).map(|at| bytes.split_at(at)) else {
         return Err(DecodeError::Malformed);
     };
@@ -279,13 +294,13 @@ fn open(bytes: &[u8], expected: u32) -> Decoded<&[u8]> {
         return Err(DecodeError::Magic(magic));
     }
     let version = body.try_get_u16_le()?;
-    if version != VERSION {
+    if !(FIRST_VERSION..=newest).contains(&version) {
         return Err(DecodeError::Version(version));
     }
     if crc.try_get_u32_le()? != crc32c::crc32c(whole) {
         return Err(DecodeError::Checksum);
     }
-    Ok(body)
+    Ok((version, body))
 }
 
 fn closed<T>(rest: &[u8], value: T) -> Decoded<T> {

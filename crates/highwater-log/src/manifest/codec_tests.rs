@@ -9,7 +9,7 @@ use highwater_types::{Epoch, TopicId, TopicPartition};
 use proptest::prelude::*;
 
 use super::codec::{DecodeError, decode_edit, decode_snapshot, encode_edit, encode_snapshot};
-use super::{Edit, ExtentRecord, Manifest, ProducerDelta, SegmentHead, SegmentRecord, Start};
+use super::{Edit, ExtentRecord, LogStart, Manifest, ProducerDelta, SegmentHead, SegmentRecord, Start};
 use crate::shard::producers::SequencedBatch;
 
 fn tp(topic: u8, partition: i32) -> TopicPartition {
@@ -46,6 +46,7 @@ prop_compose! {
         number in 1..1_000u64, epoch in any::<u32>(), owner in any::<u128>(), since in any::<u32>(),
         segments in proptest::collection::vec(proptest::collection::vec(extent(), 0..4), 0..4),
         removed in proptest::collection::vec((0..9u8, 0..9), 0..3), next_offset in any::<i64>(),
+        log_starts in proptest::collection::vec((0..3u8, 0..2_000_000i64), 0..3),
     ) -> Edit {
         Edit {
             trim: TrimPoint { number: number + 10, epoch: Epoch(epoch), window: 3 },
@@ -58,6 +59,7 @@ prop_compose! {
             }).collect(),
             removed: removed.into_iter().map(|(topic, partition)| tp(topic, partition)).collect(),
             starts: vec![Start { tp: tp(1, 1), next_offset }],
+            log_starts: log_starts.into_iter().map(|(topic, offset)| LogStart { tp: tp(topic, 0), offset }).collect(),
         }
     }
 }
@@ -123,7 +125,12 @@ fn example() -> Edit {
         }],
         removed: vec![tp(9, 0)],
         starts: vec![Start { tp: tp(8, 0), next_offset: 1 << 20 }],
+        log_starts: Vec::new(),
     }
+}
+
+fn deleting() -> Edit {
+    Edit { log_starts: vec![LogStart { tp: tp(7, 3), offset: 5 }], ..example() }
 }
 
 /// Old buckets stay readable: these files are never changed, a new version adds new ones. With
@@ -142,14 +149,15 @@ fn golden_files_read_as_ever() {
     let mut manifest = Manifest::default();
     manifest.apply(&example()).unwrap();
     assert_eq!(decode_edit(&golden("edit-v1.bin", &encode_edit(&example()))).unwrap(), example());
+    assert_eq!(decode_edit(&golden("edit-v2.bin", &encode_edit(&deleting()))).unwrap(), deleting());
     assert_eq!(decode_snapshot(&golden("snapshot-v1.bin", &encode_snapshot(&manifest))).unwrap(), manifest);
 }
 
 #[test]
 fn newer_versions_and_foreign_bytes_are_named() {
     let mut newer = encode_edit(&example()).to_vec();
-    newer[4] = 2;
-    assert_eq!(decode_edit(&newer), Err(DecodeError::Version(2)));
+    newer[4] = 3;
+    assert_eq!(decode_edit(&newer), Err(DecodeError::Version(3)));
     assert!(matches!(decode_edit(b"not a manifest entry"), Err(DecodeError::Magic(_))));
     assert!(matches!(decode_snapshot(&encode_edit(&example())), Err(DecodeError::Magic(_))));
 }

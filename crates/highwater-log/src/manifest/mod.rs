@@ -9,5 +9,5 @@ mod codec_tests;
 pub mod state;
 
 pub use state::{
-    Edit, ExtentRecord, Located, Manifest, PartitionRecord, ProducerDelta, SegmentHead, SegmentRecord, Start,
+    Edit, ExtentRecord, Located, LogStart, Manifest, PartitionRecord, ProducerDelta, SegmentHead, SegmentRecord, Start,
 };

@@ -79,6 +79,14 @@ pub struct Start {
     pub next_offset: Offset,
 }
 
+/// A partition's records below an offset were deleted (DeleteRecords, retention).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogStart {
+    pub tp: TopicPartition,
+    /// First offset that may be read from now on; not beyond what the manifest lists.
+    pub offset: Offset,
+}
+
 /// One entry of the manifest journal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Edit {
@@ -96,6 +104,8 @@ pub struct Edit {
     pub removed: Vec<TopicPartition>,
     /// Partitions that go on after a gap.
     pub starts: Vec<Start>,
+    /// Partitions whose oldest records go.
+    pub log_starts: Vec<LogStart>,
 }
 
 /// What an edit may not do. It would be a fault of ours or of the bucket, and stops the shard.
@@ -158,6 +168,27 @@ impl PartitionRecord {
     /// The extent that holds `offset`, or the first one after it.
     pub fn extent_at(&self, offset: Offset) -> Option<&Located> {
         self.extents.get(self.extents.partition_point(|extent| extent.last_offset < offset))
+    }
+
+    /// Moves the log start forward, never back: extents that lie below it whole are forgotten, and
+    /// so are epochs, but for the one that the log start is in.
+    pub fn delete_below(&mut self, log_start: Offset) {
+        if log_start <= self.log_start {
+            return;
+        }
+        self.log_start = log_start;
+        let gone = self.extents.partition_point(|extent| extent.last_offset < log_start);
+        self.extents.drain(..gone);
+        let past = self.epochs.partition_point(|(_, first)| *first <= log_start).saturating_sub(1);
+        self.epochs.drain(..past);
+        if let Some((_, first)) = self.epochs.first_mut() {
+            *first = (*first).max(log_start);
+        }
+    }
+
+    /// Bytes of its records in the bucket.
+    pub fn bytes(&self) -> u64 {
+        self.extents.iter().map(|extent| extent.end - extent.start).sum()
     }
 
     /// Leader epoch in which `offset` was written, or -1.
@@ -256,6 +287,12 @@ impl Manifest {
             let partition = self.partitions.entry(start.tp).or_default();
             partition.log_end = partition.log_end.max(start.next_offset);
         }
+        for start in &edit.log_starts {
+            // One that is not there was deleted as a whole.
+            if let Some(partition) = self.partitions.get_mut(&start.tp) {
+                partition.delete_below(start.offset);
+            }
+        }
         Ok(())
     }
 
@@ -303,6 +340,22 @@ mod tests {
         assert_eq!(partition.epochs, vec![(1, 0), (3, 20)]);
         let first_at = |offset| partition.extent_at(offset).map(|extent| extent.first_offset);
         assert_eq!((first_at(9), first_at(10), first_at(30)), (Some(0), Some(20), None));
+    }
+
+    #[test]
+    fn records_below_the_log_start_are_forgotten() {
+        let mut manifest = Manifest::default();
+        for (number, first, epoch) in [(1, 0, 1), (2, 10, 1), (3, 20, 2), (4, 30, 4)] {
+            manifest.apply_segment(&segment(number, first, first + 9, epoch)).unwrap();
+        }
+        let partition = manifest.partitions.values_mut().next().unwrap();
+        partition.delete_below(25);
+        assert_eq!((partition.log_start, partition.extents[0].first_offset), (25, 20));
+        assert_eq!(partition.epochs, vec![(2, 25), (4, 30)]);
+        partition.delete_below(7);
+        assert_eq!(partition.log_start, 25, "never back");
+        partition.delete_below(40);
+        assert_eq!((partition.extents.len(), partition.epochs.clone()), (0, vec![(4, 40)]));
     }
 
     #[test]

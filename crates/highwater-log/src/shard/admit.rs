@@ -1,8 +1,11 @@
 //! From a request's records to a batch that may be appended: everything that needs no lock.
 
 use bytes::Bytes;
-use highwater_batch::{BatchLimits, Expansion, InvalidBatch, Records, Source, StoredBatch, TimestampBounds};
-use highwater_meta::{TimestampType, TopicSettings};
+use highwater_batch::recompress::recompress;
+use highwater_batch::{
+    BatchLimits, Compression, Expansion, InvalidBatch, Records, Source, StoredBatch, TimestampBounds,
+};
+use highwater_meta::{CompressionType, TimestampType, TopicSettings};
 
 use super::live::NewBatch;
 use super::producers::Sequence;
@@ -46,6 +49,13 @@ pub fn admit(
     if client && settings.cleanup.compact {
         refuse_null_keys(&stored)?;
     }
+    if client && let Some((codec, level)) = wanted_codec(settings.compression_type) {
+        let invalid = |error: highwater_batch::RecordError| AppendError::InvalidRecord(error.to_string());
+        stored = recompress(&stored, codec, level, Expansion::default()).map_err(invalid)?;
+        if stored.len() > max_bytes {
+            return Err(AppendError::TooLarge { size: stored.len(), limit: max_bytes });
+        }
+    }
     stored.release_frame(frame_bytes, 0);
     let mut max_timestamp_ms = header.max_timestamp;
     let mut log_append_time_ms = -1;
@@ -66,6 +76,19 @@ pub fn admit(
         max_timestamp_ms,
         sequence,
         log_append_time_ms,
+    })
+}
+
+/// The codec that the topic keeps its batches in, and its level; `None` for the producer's.
+const fn wanted_codec(kept_in: CompressionType) -> Option<(Compression, Option<i32>)> {
+    Some(match kept_in {
+        CompressionType::Producer => return None,
+        CompressionType::Uncompressed => (Compression::None, None),
+        CompressionType::Gzip(-1) => (Compression::Gzip, None),
+        CompressionType::Gzip(level) => (Compression::Gzip, Some(level)),
+        CompressionType::Snappy => (Compression::Snappy, None),
+        CompressionType::Lz4(_) => (Compression::Lz4, None),
+        CompressionType::Zstd(level) => (Compression::Zstd, Some(level)),
     })
 }
 

@@ -3,10 +3,12 @@
 //! - [`live`]: what is in memory: tails, offsets, tickets, waiters; all under one short lock.
 //! - [`admit`]: from a request's bytes to a batch that may be appended, before the lock.
 //! - [`progress`]: durable marks: synced, flushed, high watermark, and who is woken by them.
-//! - [`producers`]: idempotent producers. - [`room`]: the limit on what is not flushed.
+//! - [`log_starts`]: records that are to be deleted. - [`producers`]: idempotent producers.
+//!   - [`room`]: the limit on what is not flushed.
 
 pub mod admit;
 pub mod live;
+pub mod log_starts;
 pub mod producers;
 pub mod progress;
 pub mod room;
@@ -29,6 +31,8 @@ pub struct Shard {
     pub committed: RwLock<Manifest>,
     /// Partitions whose topic was deleted, for the next edit of the manifest.
     pub removed: Mutex<Vec<TopicPartition>>,
+    /// Records that are to be deleted, for the next edit of the manifest.
+    pub log_starts: log_starts::LogStarts,
     /// Something may have to be flushed.
     pub flush: Notify,
     /// What is not flushed yet, over all shards of the broker.
@@ -43,6 +47,7 @@ impl Shard {
             live: Mutex::new(live::Live::new(limits)),
             committed: RwLock::new(Manifest::default()),
             removed: Mutex::new(Vec::new()),
+            log_starts: log_starts::LogStarts::default(),
             flush: Notify::new(),
             room,
         }

@@ -10,6 +10,7 @@ use super::live::{Live, PartitionLive, Retained, Sealed, Slot};
 use super::producers::Producers;
 use crate::Appended;
 use crate::api::AppendError;
+use crate::manifest::LogStart;
 use crate::ticket::TicketSender;
 use crate::waiter::Waiter;
 use crate::wal::WalSeq;
@@ -126,6 +127,23 @@ impl Live {
         }
         self.evict();
         effects
+    }
+
+    /// The partitions of a sealed buffer whose topic was deleted while it was on its way.
+    pub fn deleted_of(&self, sealed: &Sealed) -> Vec<TopicPartition> {
+        let gone = |slot: Slot| self.partitions.get(slot.0).is_none_or(|partition| partition.deleted);
+        sealed.runs.iter().filter(|run| gone(run.slot)).map(|run| run.tp).collect()
+    }
+
+    /// Records below these offsets may not be read any more; the bucket has them all.
+    pub fn delete_below(&mut self, starts: &[LogStart]) {
+        for start in starts {
+            let Some(slot) = self.slots.get(&start.tp) else { continue };
+            if let Some(partition) = self.partitions.get_mut(slot.0) {
+                partition.log_start = partition.log_start.max(start.offset);
+                partition.forget_below(start.offset);
+            }
+        }
     }
 
     /// Registers who waits for a batch that ends at `end`; resolved at once if it is durable.

@@ -1,7 +1,9 @@
 //! The disk and the bucket at their worst.
 
+use std::time::Duration;
+
 use highwater_env::sim::DiskFaults;
-use highwater_log::{Acks, AppendError, PartitionError};
+use highwater_log::{Acks, AppendError, Isolation, PartitionError, ReadError, ReadRequest};
 use highwater_meta::ConfigTarget;
 use highwater_store::{Fault, FaultRates, FaultRule, RequestKind};
 use highwater_types::TopicPartition;
@@ -12,6 +14,17 @@ const LOCAL: &[(&str, &str)] = &[("highwater.durability", "local")];
 
 fn values(broker: &Broker, tp: TopicPartition) -> Vec<u64> {
     broker.read_from(tp, 0).unwrap().iter().map(|seen| seen.value).collect()
+}
+
+/// The next `times` objects of the data's journals are answered after a while.
+pub fn answered_after(world: &World, times: u32, delay: Duration) {
+    world.bucket.script(FaultRule {
+        kind: Some(RequestKind::Create),
+        name_contains: "/wal/".to_owned(),
+        skip: 0,
+        times,
+        fault: Fault::DelayedAfter(delay),
+    });
 }
 
 /// The bucket takes no segment from now on, but for so many objects of the data's journals.
@@ -169,4 +182,71 @@ fn a_takeover_that_came_to_nothing_keeps_nobodys_lineage() {
     let again = world.start(1);
     let next = again.append(tp, &[3]).unwrap().base_offset;
     assert!(next > gap, "offset {gap} of broker 2's record was given again: {next}");
+}
+
+#[test]
+fn an_edit_trims_no_segment_that_it_does_not_list() {
+    let mut world = World::new(21);
+    world.shards = 1;
+    let broker = world.start(1);
+    let tp = broker.create("t", 1, &[("highwater.durability", "object")])[0];
+    // Four puts in flight, the first of which is answered last: then the journal knows at once of all
+    // four, while the committer takes three of them, which is enough for an edit.
+    answered_after(&world, 1, Duration::from_secs(2));
+    let tickets: Vec<_> = (0..4u64)
+        .map(|value| {
+            let ticket = broker.try_append(tp, &plain(&[value]), Acks::All).unwrap();
+            broker.tick(10);
+            ticket
+        })
+        .collect();
+    for (offset, ticket) in (0..).zip(tickets) {
+        assert_eq!(broker.run(ticket).unwrap().base_offset, offset);
+    }
+    // The edit gets through.
+    broker.tick(50);
+    broker.kill();
+    let broker = world.start(1);
+    assert_eq!(values(&broker, tp), [0, 1, 2, 3], "what was acknowledged and not listed is walked to");
+}
+
+#[test]
+fn readers_that_hold_all_memory_do_not_stop_each_other_for_good() {
+    let mut world = World::new(22);
+    world.shards = 1;
+    world.block_cache_bytes = 4096;
+    let broker = world.start(1);
+    let tps = broker.create("t", 3, &[("highwater.durability", "object")]);
+    let values: Vec<u64> = (0..60).collect();
+    for _ in 0..20 {
+        for tp in &tps {
+            broker.append(*tp, &values).unwrap();
+        }
+    }
+    let read = |number: usize| {
+        let partition = broker.partition(tps[number % tps.len()]);
+        let request = ReadRequest {
+            offset: 60 * (number / tps.len()) as i64,
+            max_bytes: 1,
+            at_least_one_batch: true,
+            isolation: Isolation::ReadUncommitted,
+        };
+        broker.run(async move { partition.read(request).await })
+    };
+    // Each answer keeps its block in memory for as long as it lives.
+    let mut held = Vec::new();
+    let busy = loop {
+        match read(held.len()) {
+            Ok(outcome) if held.len() < 20 => held.push(outcome),
+            Ok(_) => break false,
+            Err(error) => {
+                assert_eq!(error, ReadError::Busy, "it gives up instead of waiting for itself");
+                break true;
+            }
+        }
+    };
+    assert!(busy, "the budget holds");
+    let held_before = held.len();
+    drop(held);
+    assert!(read(held_before).unwrap().bytes > 0, "and is there again when the readers have let go");
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use highwater_log::{Acks, AppendTicket};
+use highwater_log::{Acks, AppendTicket, ReadError};
 use highwater_store::FaultRates;
 use highwater_types::TopicPartition;
 use proptest::prelude::*;
@@ -25,6 +25,8 @@ enum Step {
     Tick { ms: u16 },
     /// Read everything from somewhere in the partition.
     Read { partition: usize, part: u8 },
+    /// Delete the records below somewhere in the partition.
+    Delete { partition: usize, part: u8 },
     /// kill -9, and start again as this broker.
     Kill { broker: u8 },
     /// Power loss (writes that were not synced may be gone or torn), and start again.
@@ -41,6 +43,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0..4usize, 1..40u8).prop_map(|(partition, records)| Step::Send { partition, records }),
         3 => (1..1500u16).prop_map(|ms| Step::Tick { ms }),
         3 => (0..4usize, any::<u8>()).prop_map(|(partition, part)| Step::Read { partition, part }),
+        1 => (0..4usize, any::<u8>()).prop_map(|(partition, part)| Step::Delete { partition, part }),
         1 => (0..4u8).prop_map(|broker| Step::Kill { broker }),
         1 => (any::<u64>(), 0..4u8).prop_map(|(seed, broker)| Step::Crash { seed, broker }),
         1 => (0..4u8).prop_map(|broker| Step::Stop { broker }),
@@ -54,6 +57,10 @@ struct Model {
     acked: BTreeMap<i64, u64>,
     /// Ever seen by a consumer, or acknowledged: never another value at these offsets.
     known: BTreeMap<i64, u64>,
+    /// Below it records were deleted, for good.
+    log_start: i64,
+    /// Below it somebody asked to delete them, without an answer perhaps.
+    asked_start: i64,
 }
 
 struct Run {
@@ -112,6 +119,8 @@ impl Run {
 
     /// Reads a partition from an offset and holds it against the model.
     fn check(&mut self, partition: usize, from: i64) {
+        let start = self.log_start(partition);
+        let from = from.max(start);
         let seen = self.broker().read_from(self.tps[partition], from).expect("within the range");
         self.collect();
         let model = &mut self.models[partition];
@@ -129,6 +138,33 @@ impl Run {
         }
     }
 
+    /// Where the partition begins now: nothing that was deleted comes back, nothing goes unasked.
+    fn log_start(&self, partition: usize) -> i64 {
+        let start = self.broker().partition(self.tps[partition]).marks().expect("led").log_start;
+        let model = &self.models[partition];
+        assert!((model.log_start..=model.asked_start).contains(&start), "log start {start} of partition {partition}");
+        if start > 0 {
+            let below = self.broker().read_from(self.tps[partition], start - 1);
+            assert!(matches!(below, Err(ReadError::OutOfRange(_))), "deleted records are not read");
+        }
+        start
+    }
+
+    fn delete(&mut self, partition: usize, part: u8) {
+        let handle = self.broker().partition(self.tps[partition]);
+        let offset = handle.marks().expect("led").high_watermark * i64::from(part) / 256;
+        let deleted = self.broker().run(async move { handle.delete_records(Some(offset)).await });
+        self.collect();
+        let model = &mut self.models[partition];
+        model.asked_start = model.asked_start.max(offset);
+        if let Ok(start) = deleted {
+            assert_eq!(start, model.log_start.max(offset).max(start));
+            model.log_start = start;
+            model.acked.retain(|offset, _| *offset >= start);
+        }
+        self.check(partition, 0);
+    }
+
     /// Ends the broker in some way and starts one, mostly the same.
     fn restart(&mut self, broker: u8, end: impl FnOnce(&mut World, Broker)) {
         self.collect();
@@ -143,7 +179,8 @@ impl Run {
             self.identity = identity;
             for partition in 0..2 {
                 // What only the other broker's disk had may be gone; what is there must be right.
-                let seen = self.broker().read_from(self.tps[partition], 0).expect("from the start");
+                let start = self.log_start(partition);
+                let seen = self.broker().read_from(self.tps[partition], start).expect("from the start");
                 let left: BTreeMap<i64, u64> = seen.iter().map(|record| (record.offset, record.value)).collect();
                 let model = &mut self.models[partition];
                 let end = left.last_key_value().map_or(-1, |(offset, _)| *offset);
@@ -177,6 +214,7 @@ impl Run {
                 let end = self.broker().partition(self.tps[partition]).marks().expect("led").high_watermark;
                 self.check(partition, end * i64::from(part) / 256);
             }
+            Step::Delete { partition, part } => self.delete(partition, part),
             Step::Kill { broker } => self.restart(broker, |_, running| running.kill()),
             Step::Crash { seed, broker } => self.restart(broker, |world, running| {
                 running.kill();

@@ -24,6 +24,7 @@ pub struct World {
     pub paced: bool,
     pub shards: u32,
     pub flush_bytes: usize,
+    pub block_cache_bytes: usize,
     incarnations: u64,
 }
 
@@ -48,7 +49,7 @@ impl World {
         let sim = SimEnv::new(seed);
         let memory: Arc<dyn Store> = Arc::new(MemoryStore::new(&sim.env));
         let bucket = Arc::new(Faults::new(memory, &sim.env, seed));
-        Self { sim, bucket, paced: false, shards: 2, flush_bytes: 4096, incarnations: 0 }
+        Self { sim, bucket, paced: false, shards: 2, flush_bytes: 4096, block_cache_bytes: 64 << 20, incarnations: 0 }
     }
 
     /// Starts a broker of this identity; its write-ahead log is its own.
@@ -88,6 +89,7 @@ impl World {
         let mut options = EngineOptions::new(format!("/wal-{identity}").into(), identity, true);
         options.paced = self.paced;
         options.flush_bytes = self.flush_bytes;
+        options.block_cache_bytes = self.block_cache_bytes;
         options.wal_file_bytes = 1 << 20;
         options.wal_max_bytes = 8 << 20;
         options.manifest_every = 3;
