@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the test's failure")]
 
 mod bad_input;
+mod bucket;
 mod configuration;
 mod connections;
+mod credentials;
 mod flights;
 mod groups;
 mod kill;

@@ -137,6 +137,8 @@ pub fn serve(binary: &Path, data: &Path, port: u16, http_port: u16) -> Command {
         .args(["--listen", &format!("127.0.0.1:{port}")])
         .args(["--http", &format!("127.0.0.1:{http_port}")])
         .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-        .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        // Whatever machine this is, it is not asked for keys.
+        .env("AWS_EC2_METADATA_DISABLED", "true");
     command
 }

@@ -6,7 +6,10 @@
 //! | [`process`] | a child process that cannot outlive its owner, with its log |
 //! | [`place`] | a temporary folder that is kept when a test fails |
 //! | [`ports`], [`wait`], [`http`] | free ports, conditions with a deadline, one GET |
-//! | [`apache`], [`highwater`], [`minio`], [`localstack`] | one real server each |
+//! | [`apache`], [`highwater`], [`minio`], [`localstack`], [`seaweedfs`] | one real server each |
+//! | [`answering`], [`bad_s3`], [`aws_services`] | services that a test plays itself |
+//! | [`said`] | a command that does one thing and ends, and what it said |
+//! | [`certificates`] | a private authority and a server's certificate |
 //! | [`system`] | the broker under test, whichever of the two it is |
 //! | [`clients`] | kcat, confluent-kafka and the Java client behind one interface |
 //! | [`records`] | the stream of records that every consuming client prints |
@@ -18,7 +21,11 @@
 //! The broker is a black box here: nothing in this package names another crate of the workspace, so
 //! that a mistake in our own codec cannot hide itself.
 
+pub mod answering;
 pub mod apache;
+pub mod aws_services;
+pub mod bad_s3;
+pub mod certificates;
 pub mod clients;
 pub mod flights;
 pub mod highwater;
@@ -33,5 +40,7 @@ pub mod ports;
 pub mod process;
 pub mod raw;
 pub mod records;
+pub mod said;
+pub mod seaweedfs;
 pub mod system;
 pub mod wait;

@@ -1,6 +1,7 @@
 //! A real MinIO on loopback: the bucket of the tests.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -29,6 +30,27 @@ pub struct Minio {
 impl Minio {
     /// Starts a server with its data in `place` and waits until it is ready.
     pub fn start(parts: &Parts, place: &Place) -> Result<Self> {
+        let minio = Self::launch(parts, place, |_| {})?;
+        minio.wait_until_ready()
+    }
+
+    /// As [`Minio::start`], with more settings.
+    pub fn start_with(parts: &Parts, place: &Place, settings: &[(&str, &str)]) -> Result<Self> {
+        let minio = Self::launch(parts, place, |command| {
+            command.envs(settings.iter().copied());
+        })?;
+        minio.wait_until_ready()
+    }
+
+    /// Starts a server that speaks TLS alone, with the certificate of a folder as MinIO wants it. It
+    /// is not waited for: that takes somebody who trusts it.
+    pub fn start_tls(parts: &Parts, place: &Place, certificates: &Path) -> Result<Self> {
+        Self::launch(parts, place, |command| {
+            command.arg("--certs-dir").arg(certificates);
+        })
+    }
+
+    fn launch(parts: &Parts, place: &Place, more: impl FnOnce(&mut Command)) -> Result<Self> {
         let data = place.join("minio");
         // On a single drive a folder is a bucket.
         fs::create_dir_all(data.join(BUCKET))?;
@@ -45,14 +67,24 @@ impl Minio {
                 ("MINIO_CALLHOME_ENABLE", "off"),
                 ("MINIO_CI_CD", "1"),
             ]);
-        let mut process = Process::start("minio", &mut command, &place.log("minio"))?;
-        wait::until(Duration::from_secs(30), "MinIO to be ready", || {
-            if process.ended()?.is_some() {
-                anyhow::bail!(process.log_tail());
-            }
-            Ok(http::status(port, "/minio/health/ready") == Some(200))
-        })?;
+        more(&mut command);
+        let process = Process::start("minio", &mut command, &place.log("minio"))?;
         Ok(Self { process, port })
+    }
+
+    fn wait_until_ready(mut self) -> Result<Self> {
+        wait::until(Duration::from_secs(30), "MinIO to be ready", || {
+            if self.process.ended()?.is_some() {
+                anyhow::bail!(self.process.log_tail());
+            }
+            Ok(http::status(self.port, "/minio/health/ready") == Some(200))
+        })?;
+        Ok(self)
+    }
+
+    /// Where it listens, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The address that an S3 client is given.

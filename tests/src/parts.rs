@@ -73,6 +73,11 @@ impl Parts {
         self.folder("localstack").join("venv/bin/python")
     }
 
+    /// The SeaweedFS server.
+    pub fn seaweedfs(&self) -> PathBuf {
+        self.folder("seaweedfs").join("venv/bin/weed")
+    }
+
     /// The classes of `tests/java`.
     pub fn java_client(&self) -> PathBuf {
         self.folder("java-client").join("classes")

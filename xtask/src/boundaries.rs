@@ -41,8 +41,11 @@ const ONLY: &[(&str, &str, &str)] = &[
     ("object_store", "highwater-store", "one crate knows how a bucket is spoken to"),
     ("aws-config", "highwater-aws", "the AWS SDK stays in a leaf"),
     ("aws-sdk-s3", "highwater-aws", "the AWS SDK stays in a leaf"),
+    ("aws-smithy-http-client", "highwater-aws", "the AWS SDK stays in a leaf"),
+    ("aws-types", "highwater-aws", "the AWS SDK stays in a leaf"),
     ("foyer", "highwater-cache", "the cache stays in a leaf"),
     ("kube", "highwater-kube", "Kubernetes stays in a leaf"),
+    ("highwater-aws", "highwater-node", "only the node chooses implementations"),
     ("highwater-cache", "highwater-node", "only the node chooses implementations"),
     ("highwater-kube", "highwater-node", "only the node chooses implementations"),
 ];

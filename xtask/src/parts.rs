@@ -45,6 +45,7 @@ pub fn prepare_all() -> Result<Parts> {
         kcat::recipe(),
         python::client_recipe(),
         python::localstack_recipe(),
+        python::seaweedfs_recipe(),
         flights::recipe(),
         java_client::recipe(),
     ];

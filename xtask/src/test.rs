@@ -1,7 +1,7 @@
 //! `cargo xtask test`: prepares the parts, builds the binary, and runs every test against them.
 //!
 //! Unit tests come first, with a real MinIO for those that speak to a bucket, then the store's suite
-//! once more on LocalStack, then the end-to-end tests. The last line is `N passed, N failed`.
+//! once more on LocalStack and on SeaweedFS, then the end-to-end tests. The last line is `N passed, N failed`.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
@@ -14,6 +14,7 @@ use highwater_tests::localstack::LocalStack;
 use highwater_tests::minio::{ACCESS_KEY, BUCKET, Minio, SECRET_KEY};
 use highwater_tests::parts::{BINARY_VARIABLE, PARTS_VARIABLE, Parts};
 use highwater_tests::place::Place;
+use highwater_tests::seaweedfs::SeaweedFs;
 use highwater_tests::system::SYSTEM_VARIABLE;
 
 use crate::metadata::Metadata;
@@ -58,6 +59,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if everything {
         on_minio(&parts, &mut counts)?;
         on_localstack(&parts, &mut counts)?;
+        on_seaweedfs(&parts, &mut counts)?;
     }
     end_to_end(arguments, &parts, &mut counts)?;
     counts.conclude()
@@ -91,14 +93,26 @@ fn unit_tests(counts: &mut Counts, environment: &[(&str, String)]) -> Result<()>
     counts.run("unit tests", &mut cargo)
 }
 
-/// LocalStack answers in other words than MinIO, so the store's suite runs on both.
+/// LocalStack and SeaweedFS answer in other words than MinIO, so the store's suite runs on all three.
 fn on_localstack(parts: &Parts, counts: &mut Counts) -> Result<()> {
     let place = Place::new("localstack")?;
     let localstack = LocalStack::start(parts, &place)?;
+    store_suite("the store on LocalStack", bucket_environment(&localstack.endpoint()), counts)
+}
+
+fn on_seaweedfs(parts: &Parts, counts: &mut Counts) -> Result<()> {
+    let place = Place::new("seaweedfs")?;
+    let seaweedfs = SeaweedFs::start(parts, &place)?;
+    let mut environment = bucket_environment(&seaweedfs.endpoint());
+    environment.push(("HIGHWATER_TEST_S3_ORDER", "components".to_owned()));
+    store_suite("the store on SeaweedFS", environment, counts)
+}
+
+fn store_suite(what: &'static str, environment: Vec<(&str, String)>, counts: &mut Counts) -> Result<()> {
     let mut cargo = command::cargo();
     cargo.args(["test", "--package", "highwater-store", "--release", "--no-fail-fast"]);
-    cargo.args(["--", CONFORMANCE_TEST]).envs(bucket_environment(&localstack.endpoint()));
-    counts.run("the store on LocalStack", &mut cargo)
+    cargo.args(["--", CONFORMANCE_TEST]).envs(environment);
+    counts.run(what, &mut cargo)
 }
 
 /// What a test that wants a bucket looks for.

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::bucket::BucketCommand;
 use crate::config::BrokerFlags;
 use crate::config::show::ShowArgs;
 
@@ -30,6 +31,9 @@ pub enum Command {
     /// The settings of a broker.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Set up and check a bucket.
+    #[command(subcommand)]
+    Bucket(BucketCommand),
 }
 
 /// What can be asked about settings.

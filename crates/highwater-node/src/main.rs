@@ -5,10 +5,12 @@
 //! - [`leadership`]: whether it still may lead.
 //! - [`http`], [`readiness`]: what probes ask. - [`shutdown`]: signals. - [`banner`]: what a person
 //!   is told. - [`errors`]: why it did not start. - [`process`]: limits of the process.
+//! - [`commands`]: what is not a broker.
 //! - [`telemetry`]: logs. - [`progress`]: whether its puts get anywhere.
 
 mod banner;
 mod cli;
+mod commands;
 mod config;
 mod errors;
 mod http;
@@ -50,11 +52,20 @@ fn run(cli: Cli) -> Result<ExitCode, StartError> {
             config::show::run(args, cli.log)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Bucket(command) => {
+            install_ring();
+            commands::bucket::run(command, cli.log)
+        }
         Command::Config(ConfigCommand::Reference) => {
             banner::print(&config::reference::markdown());
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Whoever opens a TLS connection first would otherwise have to choose; a second call changes nothing.
+fn install_ring() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 fn run_broker(flags: &BrokerFlags) -> Result<ExitCode, StartError> {
@@ -65,8 +76,7 @@ fn run_broker(flags: &BrokerFlags) -> Result<ExitCode, StartError> {
         tracing::warn!("{warning}");
     }
     process::raise_open_files();
-    // Whoever opens a TLS connection first would otherwise have to choose; a second call changes nothing.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    install_ring();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)?;
     let code = runtime.block_on(serve::serve(config));
     // What still runs after the drain is not waited for.

@@ -3,16 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use highwater_aws::{AwsAccess, AwsOptions};
 use highwater_env::Env;
 use highwater_lease::{BrokerInfo, BucketLeases, DirectoryLeases, DirectoryLock, LeaseStore};
-use highwater_store::Store;
+use highwater_store::{Store, StoreOptions};
 
-use crate::config::{ServeConfig, StoreTarget};
+use crate::config::{ServeConfig, StoreTarget, set_endpoint};
 use crate::errors::StartError;
 
 /// How long a broker on a bucket lives after a renewal: a stranger waits at most about this long
 /// for one that died. Three renewals fit into it.
 const LEASE_TTL: Duration = Duration::from_secs(15);
+
+/// Where a cluster's metadata begin: where nothing is, there is no cluster yet.
+const CLUSTER: &str = "meta/";
 
 /// Locks the data directory, making it if need be.
 pub async fn lock_data(env: &Env, config: &ServeConfig) -> Result<DirectoryLock, StartError> {
@@ -21,9 +25,32 @@ pub async fn lock_data(env: &Env, config: &ServeConfig) -> Result<DirectoryLock,
         .map_err(|error| StartError::Lock { flag: "--data", error })
 }
 
-/// Opens the bucket and makes sure that it can be used.
+/// Opens the bucket and makes sure that it can be used; a bucket that is still empty must also refuse
+/// a second create of one name, since everything else rests on that.
 pub async fn open_store(env: &Env, config: &ServeConfig) -> Result<Arc<dyn Store>, StartError> {
-    Ok(highwater_store::open::open(&config.store_url, &config.store_options, env).await?)
+    if config.store_target != StoreTarget::Bucket {
+        return Ok(highwater_store::open(&config.store_url, &config.store_options, env).await?);
+    }
+    let options = with_aws(env, config.store_options.clone()).await?;
+    let store = highwater_store::open(&config.store_url, &options, env).await?;
+    if store.list(CLUSTER, None, 1).await?.objects.is_empty() {
+        highwater_aws::check::honours_put_if_absent(&store, env).await?;
+    }
+    Ok(store)
+}
+
+/// Fills in what the flags leave open about a bucket from AWS's environment and profile.
+pub async fn with_aws(env: &Env, mut options: StoreOptions) -> Result<StoreOptions, StartError> {
+    let known = AwsOptions { region: options.s3_region.clone(), ca_pem: options.s3_ca_pem.clone() };
+    let found = AwsAccess::discover(env, &known).await?;
+    if options.s3_region.is_none() {
+        options.s3_region = found.region;
+    }
+    if let (None, Some(endpoint)) = (&options.s3_endpoint, found.endpoint) {
+        set_endpoint(&mut options, &endpoint, "the endpoint of AWS's environment or profile")?;
+    }
+    options.credentials = Some(found.credentials);
+    Ok(options)
 }
 
 /// The leases of the bucket: on a directory the lock of it, which only one broker has.

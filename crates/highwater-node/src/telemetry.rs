@@ -6,8 +6,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::errors::StartError;
 
-/// Our own news, and others' only when something is wrong.
-pub const DEFAULT_FILTER: &str = "warn,highwater=info";
+/// Our own news, and others' only when something is wrong. What the AWS SDK warns of becomes an error
+/// that we report ourselves.
+pub const DEFAULT_FILTER: &str = "warn,highwater=info,aws_config=error,aws_smithy_runtime=error,aws_runtime=error";
 
 /// Starts logging. `filter` is the flag; a bare level means that level for everything.
 pub fn start(filter: Option<&str>) -> Result<(), StartError> {

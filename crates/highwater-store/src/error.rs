@@ -73,6 +73,11 @@ impl StoreError {
         Self { kind, name: name.into(), detail: one_line(&detail.into()), source: None }
     }
 
+    /// What the cause says, whole; empty without one.
+    pub(crate) fn source_text(&self) -> String {
+        self.source.as_ref().map(ToString::to_string).unwrap_or_default()
+    }
+
     /// With the error that caused it.
     #[must_use]
     pub fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {

@@ -26,7 +26,7 @@ pub use faults::{Fault, FaultRates, FaultRule, Faults};
 pub use limited::{Limited, RequestLimits};
 pub use memory::MemoryStore;
 pub use observed::{Observed, RequestKind, RequestSeen, StoreObserver};
-pub use open::{StoreOptions, open};
+pub use open::{StoreOptions, bucket_options, open};
 pub use retrying::{RetryPolicy, Retrying};
 pub use s3::{CredentialSource, Credentials, EnvironmentCredentials, S3Options, S3Store};
 pub use store::{BucketTime, Etag, Listing, Object, Put, Read, ReadRange, Store};

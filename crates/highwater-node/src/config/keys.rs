@@ -82,15 +82,19 @@ keys! {
     /// The bucket.
     STORE: String = "store", Kind::Store, kind::text, Fallback::Unset("a directory in `data`");
     /// Endpoint of an S3-compatible service.
-    S3_ENDPOINT: String = "s3.endpoint", Kind::Endpoint, kind::endpoint, Fallback::Unset("AWS's");
+    S3_ENDPOINT: String = "s3.endpoint", Kind::Endpoint, kind::endpoint,
+        Fallback::Unset("that of AWS's variables or profile, else AWS's own");
     /// Region of the bucket.
-    S3_REGION: String = "s3.region", Kind::Text { most: 64 }, kind::text, Fallback::Value("us-east-1"),
+    S3_REGION: String = "s3.region", Kind::Text { most: 64 }, kind::text,
+        Fallback::Unset("the AWS profile's, else where the bucket says that it is"),
         also: &["AWS_REGION", "AWS_DEFAULT_REGION"];
     /// Address the bucket by path (endpoint/bucket) instead of by host name; always so where the
-    /// endpoint is an IP address.
+    /// endpoint is an IP address or the bucket's name has dots.
     S3_PATH_STYLE: bool = "s3.path.style", Kind::Switch, kind::switch, Fallback::Value("false");
     /// Allow an endpoint without TLS.
     S3_ALLOW_HTTP: bool = "s3.allow.http", Kind::Switch, kind::switch, Fallback::Value("false");
+    /// Certificates (PEM) to trust beside the system's, for a service with a private authority.
+    S3_CA_FILE: PathBuf = "s3.ca.file", Kind::File, kind::path, Fallback::Unset("none"), also: &["AWS_CA_BUNDLE"];
     /// The broker's number. It is kept in the data directory from the first start on; a start with
     /// another number on the same data is refused.
     NODE_ID: i32 = "node.id", Kind::Number { least: 0, most: i32::MAX as u64 }, kind::node_id,

@@ -28,7 +28,7 @@ pub mod show;
 mod size;
 mod variables;
 
-pub use bucket::StoreTarget;
+pub use bucket::{StoreChoice, StoreTarget, set_endpoint};
 pub use flags::BrokerFlags;
 pub use host_port::HostPort;
 pub use listeners::Listener;

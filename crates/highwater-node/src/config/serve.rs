@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use highwater_store::open::StoreOptions;
+use highwater_store::StoreOptions;
 use highwater_types::NodeId;
 
 use super::bucket::{self, StoreTarget};
@@ -88,7 +88,7 @@ impl ServeConfig {
         let config = Self {
             listeners: listeners(settings)?,
             http: settings.value(&keys::HTTP)?,
-            store_options: bucket::options(settings)?,
+            store_options: bucket::options(settings, &store_url, &store_target)?,
             node_id: node_id.map(|node| (NodeId(node), settings.spelled(&keys::NODE_ID.facts))),
             zone: settings.get(&keys::ZONE)?,
             configs: settings.kafka().iter().map(|(name, given)| (name.clone(), given.text.clone())).collect(),

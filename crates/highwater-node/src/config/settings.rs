@@ -184,6 +184,14 @@ impl Settings {
         given.map_or_else(|| facts.name.to_owned(), |given| given.origin.spelled(facts.name))
     }
 
+    /// The log filter in force.
+    ///
+    /// # Errors
+    /// See [`Settings::get`].
+    pub fn log(&self) -> Result<String, StartError> {
+        self.value(&keys::LOG)
+    }
+
     /// The value of a setting.
     ///
     /// # Errors

@@ -100,13 +100,13 @@ fn flags_beat_variables_and_those_the_file() {
     assert_eq!((config.flush_bytes, config.wal_max_bytes), (2 << 20, 256 << 20));
     assert_eq!(config.configs["num.partitions"], "4");
     assert_eq!(config.configs["offsets.retention.minutes"], "5");
-    assert_eq!(config.store_options.s3_region, "eu-x-1");
+    assert_eq!(config.store_options.s3_region.as_deref(), Some("eu-x-1"));
     assert_eq!(config.http.to_string(), "127.0.0.1:8090", "an empty variable is not set");
     // The file is stronger than other programs' variables.
     let settings = given(&["--store", "s3://b"], &[("AWS_REGION", "eu-x-1")], Some("s3.region = 'us-x-2'")).unwrap();
-    assert_eq!(resolved(&settings).unwrap().store_options.s3_region, "us-x-2");
+    assert_eq!(resolved(&settings).unwrap().store_options.s3_region.as_deref(), Some("us-x-2"));
     let both = [("AWS_REGION", "first"), ("AWS_DEFAULT_REGION", "second")];
-    assert_eq!(resolved(&given(&[], &both, None).unwrap()).unwrap().store_options.s3_region, "first");
+    assert_eq!(resolved(&given(&[], &both, None).unwrap()).unwrap().store_options.s3_region.as_deref(), Some("first"));
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn a_bucket() {
     let config = resolve(&flags).unwrap();
     assert_eq!(config.store_target, StoreTarget::Bucket);
     assert_eq!(config.store_url, "s3://b/p");
-    assert_eq!(config.store_options.s3_region, "x");
+    assert_eq!(config.store_options.s3_region.as_deref(), Some("x"));
     assert!(config.store_options.s3_path_style && !config.store_options.s3_allow_http);
     let named = ["--store", "s3://b", "--s3-endpoint", "http://minio:9000"];
     assert!(!resolve(&named).unwrap().store_options.s3_path_style);

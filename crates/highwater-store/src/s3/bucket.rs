@@ -13,7 +13,8 @@ use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
 use object_store::signer::Signer;
 use object_store::{
-    ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, PutMode, PutOptions, PutPayload, RetryConfig,
+    Certificate, ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, PutMode, PutOptions, PutPayload,
+    RetryConfig,
 };
 
 use super::credentials::{CredentialSource, Provider};
@@ -61,14 +62,7 @@ impl S3Store {
     pub fn new(options: S3Options, credentials: Arc<dyn CredentialSource>) -> Result<Self, StoreError> {
         let label = format!("s3://{}/{}", options.bucket, options.prefix);
         let refuse = |detail: String| StoreError::new(StoreErrorKind::Invalid, &label, detail);
-        if let Some(endpoint) = &options.endpoint {
-            if endpoint.starts_with("http://") && !options.allow_http {
-                return Err(refuse(format!("{endpoint} is not encrypted: use https or give --s3-allow-http")));
-            }
-            if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
-                return Err(refuse(format!("the endpoint {endpoint} must begin with https:// or http://")));
-            }
-        }
+        options.check()?;
         // Another crate of the process may have installed its provider first; either does.
         drop(rustls::crypto::ring::default_provider().install_default());
         let client_options = ClientOptions::new()
@@ -78,6 +72,7 @@ impl S3Store {
             .with_pool_max_idle_per_host(IDLE_CONNECTIONS)
             .with_pool_idle_timeout(IDLE_TIMEOUT)
             .with_user_agent(HeaderValue::from_static(concat!("highwater/", env!("CARGO_PKG_VERSION"))));
+        let client_options = trust(client_options, options.ca_pem.as_deref()).map_err(refuse)?;
         let client = NotingClient::new(&client_options).map_err(|error| refuse(error.to_string()))?;
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&options.bucket)
@@ -105,9 +100,17 @@ impl S3Store {
     /// # Errors
     /// `Invalid` or `Denied`, one line for an operator; `Unavailable` when it cannot be reached.
     pub async fn check(&self) -> Result<BucketTime, StoreError> {
-        self.list("", None, 1).await.map(|listing| listing.date).map_err(|mut error| {
+        self.look().await.map_err(|(error, _)| error)
+    }
+
+    /// As [`S3Store::check`]; an error comes with the bucket's own region if the answer says that it
+    /// is another one than we asked.
+    pub(crate) async fn look(&self) -> Result<BucketTime, (StoreError, Option<String>)> {
+        let note = Note::default();
+        self.page_noted("", None, None, 1, &note).await.map(|page| page.date).map_err(|mut error| {
+            let said = outcome::elsewhere(&note.read(), &error.source_text());
             error.name = self.describe();
-            error
+            (error, said.filter(|region| *region != self.options.region))
         })
     }
 
@@ -118,7 +121,11 @@ impl S3Store {
     }
 
     fn failed(&self, kind: RequestKind, name: &str, note: &Note, error: object_store::Error) -> StoreError {
-        outcome::error(&self.options, kind, name, note.read(), &error.to_string()).with_source(error)
+        // Nothing was sent, and who gives the credentials knows why and whether it helps to try again.
+        if let Some(refused) = credentials_error(&error) {
+            return StoreError::new(refused.kind, name, refused.detail.clone()).with_source(error);
+        }
+        outcome::error(&self.options, kind, name, note.read(), &outcome::text_of(&error)).with_source(error)
     }
 
     async fn put(&self, kind: RequestKind, name: &str, body: &Body, mode: PutMode) -> Result<Put, StoreError> {
@@ -142,7 +149,17 @@ impl S3Store {
         token: Option<String>,
         max_keys: usize,
     ) -> Result<Page, StoreError> {
-        let note = Note::default();
+        self.page_noted(prefix, after, token, max_keys, &Note::default()).await
+    }
+
+    async fn page_noted(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        token: Option<String>,
+        max_keys: usize,
+        note: &Note,
+    ) -> Result<Page, StoreError> {
         let options = PaginatedListOptions {
             // A token continues where the page before ended.
             offset: after
@@ -155,9 +172,9 @@ impl S3Store {
         };
         let keys = format!("{}{prefix}", self.root);
         let page = self.bucket.list_paginated((!keys.is_empty()).then_some(&keys), options).await;
-        let page = page.map_err(|error| self.failed(RequestKind::List, prefix, &note, error))?;
+        let page = page.map_err(|error| self.failed(RequestKind::List, prefix, note, error))?;
         let objects = page.result.objects.into_iter().filter_map(|meta| self.object(meta)).collect();
-        Ok(Page { objects, token: page.page_token, date: self.date(prefix, &note)? })
+        Ok(Page { objects, token: page.page_token, date: self.date(prefix, note)? })
     }
 
     /// `None` for what is not ours: keys that no name makes.
@@ -182,6 +199,31 @@ struct Page {
     objects: Vec<Object>,
     token: Option<String>,
     date: BucketTime,
+}
+
+/// Trusts more certificates than the system's.
+fn trust(mut options: ClientOptions, pem: Option<&[u8]>) -> Result<ClientOptions, String> {
+    let Some(pem) = pem else { return Ok(options) };
+    let certificates = Certificate::from_pem_bundle(pem).map_err(|error| error.to_string())?;
+    if certificates.is_empty() {
+        return Err("there is no certificate (PEM) in what --s3-ca-file names".to_owned());
+    }
+    for certificate in certificates {
+        options = options.with_root_certificate(certificate);
+    }
+    Ok(options)
+}
+
+/// Why a request could not be signed.
+fn credentials_error(error: &object_store::Error) -> Option<&StoreError> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(refused) = error.downcast_ref::<StoreError>() {
+            return Some(refused);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// What object_store calls the endpoint: with virtual-hosted addressing it includes the bucket.
@@ -278,7 +320,7 @@ impl Store for S3Store {
                 Ok(body) => String::from_utf8_lossy(&body).into_owned(),
                 Err(error) => error.to_string(),
             },
-            Err(error) => error.to_string(),
+            Err(error) => outcome::text_of(&error),
         };
         match outcome::error(&self.options, RequestKind::Delete, name, note.read(), &text) {
             error if error.kind == StoreErrorKind::NotFound => self.date(name, &note),

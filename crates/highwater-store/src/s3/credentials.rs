@@ -93,7 +93,8 @@ impl CredentialProvider for Provider {
         Ok(Arc::new(AwsCredential {
             key_id: credentials.access_key_id,
             secret_key: credentials.secret_access_key,
-            token: credentials.session_token,
+            // Some sources give an empty token with keys that need none.
+            token: credentials.session_token.filter(|token| !token.is_empty()),
         }))
     }
 }

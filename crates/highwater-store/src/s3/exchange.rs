@@ -21,11 +21,13 @@ use parking_lot::Mutex;
 use crate::store::BucketTime;
 
 /// What became of one request.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Exchange {
     pub(super) status: Option<StatusCode>,
     pub(super) date: Option<BucketTime>,
     pub(super) broken: Option<HttpErrorKind>,
+    /// Where the bucket is, if the answer says so; S3 does when it was asked in another region.
+    pub(super) region: Option<String>,
 }
 
 /// Travels with a request and comes back with its [`Exchange`].
@@ -41,14 +43,17 @@ impl Note {
     }
 
     pub(super) fn read(&self) -> Exchange {
-        *self.0.lock()
+        self.0.lock().clone()
     }
 
     pub(super) fn write(&self, answer: &Result<HttpResponse, HttpError>) {
         let exchange = match answer {
-            Ok(response) => {
-                Exchange { status: Some(response.status()), date: date_of(response.headers()), broken: None }
-            }
+            Ok(response) => Exchange {
+                status: Some(response.status()),
+                date: date_of(response.headers()),
+                broken: None,
+                region: region_of(response.headers()),
+            },
             Err(error) => Exchange { broken: Some(error.kind()), ..Exchange::default() },
         };
         *self.0.lock() = exchange;
@@ -61,6 +66,20 @@ fn date_of(headers: &HeaderMap) -> Option<BucketTime> {
     let time = httpdate::parse_http_date(text).ok()?;
     let since = time.duration_since(UNIX_EPOCH).ok()?;
     Some(BucketTime(i64::try_from(since.as_millis()).ok()?))
+}
+
+/// Longest region name that is believed, bytes.
+const REGION_LIMIT_BYTES: usize = 64;
+
+/// Whether this can be a region: what is taken from an answer becomes part of a host name.
+pub(super) fn is_region(text: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !text.is_empty() && text.len() <= REGION_LIMIT_BYTES && text.bytes().all(legal)
+}
+
+fn region_of(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("x-amz-bucket-region")?.to_str().ok()?;
+    is_region(text).then(|| text.to_owned())
 }
 
 /// An HTTP client that writes the notes; as a connector it gives itself, so that object_store and
@@ -114,5 +133,15 @@ mod tests {
         assert_eq!(date_of(&headers), Some(BucketTime(784_111_777_000)));
         headers.insert(http::header::DATE, http::HeaderValue::from_static("yesterday"));
         assert_eq!(date_of(&headers), None);
+    }
+
+    #[test]
+    fn a_region_is_believed_only_if_it_can_be_one() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(region_of(&headers), None);
+        for (text, believed) in [("eu-west-1", true), ("", false), ("evil.example/", false), ("EU", false)] {
+            headers.insert("x-amz-bucket-region", http::HeaderValue::from_static(text));
+            assert_eq!(region_of(&headers).is_some(), believed, "{text}");
+        }
     }
 }

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
+use crate::error::{StoreError, StoreErrorKind};
+
 /// Settings of an S3-compatible bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Options {
@@ -17,6 +21,9 @@ pub struct S3Options {
     pub path_style: bool,
     /// Allows an `http://` endpoint.
     pub allow_http: bool,
+    /// Certificates (PEM) that are trusted beside the system's, for a service whose certificate a
+    /// private authority has signed.
+    pub ca_pem: Option<Bytes>,
     /// Signs `UNSIGNED-PAYLOAD` instead of each body's SHA-256, which costs 0.6 CPU seconds per
     /// GiB. Over TLS the connection guards the bytes; everywhere our own checksums do.
     pub unsigned_payload: bool,
@@ -38,9 +45,29 @@ impl S3Options {
             region: "us-east-1".to_owned(),
             path_style: false,
             allow_http: false,
+            ca_pem: None,
             unsigned_payload: true,
             request_timeout: Duration::from_secs(25),
             connect_timeout: Duration::from_secs(5),
         }
+    }
+
+    /// Refuses options that contradict each other.
+    ///
+    /// # Errors
+    /// `Invalid`, one line for an operator.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let Some(endpoint) = &self.endpoint else { return Ok(()) };
+        let refuse = |detail| {
+            let label = format!("s3://{}/{}", self.bucket, self.prefix);
+            Err(StoreError::new(StoreErrorKind::Invalid, label, detail))
+        };
+        if endpoint.starts_with("http://") && !self.allow_http {
+            return refuse(format!("{endpoint} is not encrypted: use https or give --s3-allow-http"));
+        }
+        if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
+            return refuse(format!("the endpoint {endpoint} must begin with https:// or http://"));
+        }
+        Ok(())
     }
 }

@@ -1,0 +1,3 @@
+//! Commands beside `serve`: they do one thing, say it, and end.
+
+pub mod bucket;
