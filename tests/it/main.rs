@@ -8,6 +8,8 @@ mod connections;
 mod credentials;
 mod flights;
 mod groups;
+mod kafka_tools;
 mod kill;
+mod observability;
 mod operator;
 mod stage;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 /// How long a server may take to accept, and to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// A readiness answer is small; more than this is not read.
-const ANSWER_LIMIT: u64 = 64 * 1024;
+/// No page is as large; more than this is not read.
+const ANSWER_LIMIT: u64 = 4 << 20;
 
 /// The status of `GET path`, or nothing when no server gave one.
 pub fn status(port: u16, path: &str) -> Option<u16> {

@@ -63,6 +63,11 @@ impl Parts {
         self.folder("kcat").join("root")
     }
 
+    /// promtool, which judges metrics and alert rules.
+    pub fn promtool(&self) -> PathBuf {
+        self.folder("promtool").join("root/usr/bin/promtool")
+    }
+
     /// The interpreter that has confluent-kafka.
     pub fn python(&self) -> PathBuf {
         self.folder("python").join("venv/bin/python")

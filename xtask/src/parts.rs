@@ -4,11 +4,13 @@
 //! leaves nothing that looks whole. Its stamp says what it was made from; a part with another stamp
 //! is made again.
 
+mod debian;
 mod flights;
 mod java_client;
 mod kafka;
 mod kcat;
 mod minio;
+mod promtool;
 mod python;
 
 use std::fs;
@@ -43,6 +45,7 @@ pub fn prepare_all() -> Result<Parts> {
         kafka::recipe(),
         minio::recipe(),
         kcat::recipe(),
+        promtool::recipe(),
         python::client_recipe(),
         python::localstack_recipe(),
         python::seaweedfs_recipe(),

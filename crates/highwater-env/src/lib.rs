@@ -5,11 +5,12 @@
 //!
 //! - [`clock`]: monotonic time, wall time, sleeping. - [`random`]: numbers.
 //! - [`tasks`]: spawning, blocking work. - [`disk`]: files. - [`aligned`]: buffers for them.
-//! - [`real`]: the machine's own. - [`sim`]: seeded and virtual, for tests.
+//! - [`metrics`]: what operators see. - [`real`]: the machine's own. - [`sim`]: seeded and virtual, for tests.
 
 pub mod aligned;
 pub mod clock;
 pub mod disk;
+pub mod metrics;
 pub mod random;
 pub mod real;
 pub mod sim;

@@ -9,12 +9,13 @@
 //! - [`driver`]: the protocol over a store: [`Journal`], [`Writer`], [`Tail`].
 //! - [`snapshot`]: a journal with snapshots, for manifests: [`SnapshotJournal`].
 //! - [`shared`]: a journal of many optimistic writers, for metadata: [`SharedJournal`].
-//! - [`error`]: what can go wrong, one enum per operation.
+//! - [`metrics`]: what operators see. - [`error`]: what can go wrong, one enum per operation.
 
 pub mod checker;
 pub mod driver;
 pub mod error;
 pub mod machine;
+pub mod metrics;
 pub mod shared;
 pub mod snapshot;
 
@@ -27,5 +28,6 @@ pub use driver::writer::{Committed, Pending, Writer};
 pub use driver::{Journal, JournalOptions};
 pub use error::{SharedError, TakeOverError, WalkError, WriteError};
 pub use machine::{Claim, Corruption, Rule, Rules, TrimPoint};
+pub use metrics::JournalMetrics;
 pub use shared::{Opened, SharedJournal};
 pub use snapshot::{Loaded, Snapshot, SnapshotJournal, SnapshotTakenOver};

@@ -85,6 +85,11 @@ impl ByteBudget {
         self.free.available_permits()
     }
 
+    /// How many wait for bytes.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// All bytes of the budget.
     pub const fn total_bytes(&self) -> usize {
         self.total

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use highwater_types::NodeId;
 
+use crate::metrics::KafkaMetrics;
+
 /// Requests of one connection that may be in flight: read and not answered yet.
 pub const MAX_IN_FLIGHT_PER_CONNECTION: usize = 64;
 
@@ -56,6 +58,8 @@ pub struct KafkaConfig {
     pub fetch_memory_bytes: usize,
     /// `max.incremental.fetch.session.cache.slots`.
     pub fetch_session_slots: usize,
+    /// Where it counts.
+    pub metrics: KafkaMetrics,
 }
 
 impl KafkaConfig {
@@ -72,6 +76,7 @@ impl KafkaConfig {
             request_memory_bytes: 128 << 20,
             fetch_memory_bytes: 128 << 20,
             fetch_session_slots: 1_000,
+            metrics: KafkaMetrics::default(),
         }
     }
 }

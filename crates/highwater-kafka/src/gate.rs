@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use highwater_env::Instant;
 use highwater_wire::messages::header::ResponseHeader;
 use highwater_wire::{ApiKey, Decoder, EncodeError, Encoder, Str, decode_request_header, frame_charge};
 
@@ -81,6 +82,8 @@ impl Service for Gate {
 
     async fn begin(&self, peer: &Peer, frame: Bytes, charge: Charge) -> Result<Pending, String> {
         let frame_bytes = frame.len();
+        let began = self.broker.env.now();
+        self.broker.config.metrics.arrived(frame_bytes);
         // A frame larger than the whole budget may allocate no more than was left of it.
         let allowance = charge.bytes().saturating_sub(frame_bytes);
         let mut decoder = Decoder::with_allowance(frame, allowance);
@@ -97,12 +100,28 @@ impl Service for Gate {
         };
         let handler = handlers::find(key).filter(|handler| handler.served.contains(version));
         match handler {
-            Some(handler) => match handler.begin {
-                Begin::AtHead(begin) => begin(call, decoder, charge),
-                Begin::InOrder(begin) => begin(call, decoder, charge).await,
-            },
+            Some(handler) => {
+                let pending = match handler.begin {
+                    Begin::AtHead(begin) => begin(call, decoder, charge)?,
+                    Begin::InOrder(begin) => begin(call, decoder, charge).await?,
+                };
+                Ok(measured(Arc::clone(&self.broker), key, began, pending))
+            }
             None if key == ApiKey::ApiVersions => Ok(handlers::api_versions::unsupported(call)),
             None => Err(format!("{key} version {version} is not supported (client id {:?})", call.client_id)),
         }
     }
+}
+
+/// Counts the answer when it is there.
+fn measured(broker: Arc<Broker>, key: ApiKey, began: Instant, pending: Pending) -> Pending {
+    Box::pin(async move {
+        let reply = pending.await;
+        let bytes = match &reply {
+            Reply::Send { chunks, .. } => chunks.iter().map(Bytes::len).sum(),
+            Reply::Nothing | Reply::Close(_) => 0,
+        };
+        broker.config.metrics.answered(key, bytes, broker.env.now().since(began));
+        reply
+    })
 }

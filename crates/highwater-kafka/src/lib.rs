@@ -7,7 +7,7 @@
 //! - [`offsets_topic`]: `__consumer_offsets`. - [`producer_ids`]: ids for idempotent producers.
 //! - [`errors`]: every error enum of the layers below, as Kafka's codes.
 //! - [`config_resources`]: what has configurations. - [`authorized`]: what a client may do.
-//! - [`broker`]: what all handlers share. - [`brokers`]: who leads what.
+//! - [`metrics`]: what operators see. - [`broker`]: what all handlers share. - [`brokers`]: who leads what.
 
 pub mod authorized;
 pub mod broker;
@@ -21,6 +21,7 @@ pub mod fetch;
 pub mod gate;
 pub mod handlers;
 pub mod listener;
+pub mod metrics;
 pub mod offsets_topic;
 pub mod producer_ids;
 pub mod topics;
@@ -30,4 +31,5 @@ pub use brokers::{BrokerInfo, Brokers, ShardLeader, SingleBroker};
 pub use config::{Endpoint, KafkaConfig, ListenerId};
 pub use gate::Gate;
 pub use listener::{Server, bind};
+pub use metrics::{KafkaMetrics, NamedBudget};
 pub use offsets_topic::OFFSETS_TOPIC;

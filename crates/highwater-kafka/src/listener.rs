@@ -18,6 +18,7 @@ use crate::budget::ByteBudget;
 use crate::config::{KafkaConfig, ListenerId};
 use crate::connection::service::{Peer, Service};
 use crate::connection::{self, End, Shared};
+use crate::metrics::{KafkaMetrics, NamedBudget};
 
 /// Connections that the kernel holds until they are accepted.
 const BACKLOG: i32 = 1024;
@@ -45,6 +46,7 @@ pub struct Server {
     draining: CancellationToken,
     stopping: CancellationToken,
     connections: TaskTracker,
+    budgets: Vec<NamedBudget>,
 }
 
 impl Server {
@@ -70,6 +72,10 @@ impl Server {
             max_idle: config.connections_max_idle,
             draining: draining.clone(),
         });
+        let budgets = vec![
+            NamedBudget { name: "requests", budget: shared.requests.clone() },
+            NamedBudget { name: "appends", budget: shared.appends.clone() },
+        ];
         let stopping = CancellationToken::new();
         let connections = TaskTracker::new();
         let places = Arc::new(Semaphore::new(config.max_connections));
@@ -82,10 +88,11 @@ impl Server {
                 limit: config.max_connections,
                 stopping: stopping.clone(),
                 connections: connections.clone(),
+                metrics: config.metrics.clone(),
             };
             env.spawn("kafka-accept", accepting.run());
         }
-        Ok(Self { env: env.clone(), addresses, draining, stopping, connections })
+        Ok(Self { env: env.clone(), addresses, draining, stopping, connections, budgets })
     }
 
     /// The addresses that it listens on, in the order of the listeners.
@@ -93,9 +100,15 @@ impl Server {
         &self.addresses
     }
 
-    /// Connections that are open.
-    pub fn open_connections(&self) -> usize {
-        self.connections.len()
+    /// Says how many connections are open, for as long as it is kept.
+    pub fn connection_count(&self) -> impl Fn() -> usize + Send + Sync + 'static {
+        let connections = self.connections.clone();
+        move || connections.len()
+    }
+
+    /// The memory budgets of its requests.
+    pub fn budgets(&self) -> &[NamedBudget] {
+        &self.budgets
     }
 
     /// Takes no more connections and no more requests, answers what is in flight, and closes; what
@@ -118,6 +131,7 @@ struct Accepting<S> {
     limit: usize,
     stopping: CancellationToken,
     connections: TaskTracker,
+    metrics: KafkaMetrics,
 }
 
 impl<S: Service> Accepting<S> {
@@ -130,6 +144,7 @@ impl<S: Service> Accepting<S> {
                         // Only after the accept: a listener that nobody comes to must not keep a
                         // place from the others. So one connection of each may wait accepted.
                         let Some(place) = self.place().await else { return };
+                        self.metrics.connected();
                         let served = self.serve(stream, Peer { address, listener: self.id }, place);
                         let task = self.connections.track_future(served);
                         self.shared.env.spawn("kafka-connection", task);
@@ -165,6 +180,7 @@ impl<S: Service> Accepting<S> {
     ) -> impl Future<Output = ()> + Send + 'static {
         let shared = Arc::clone(&self.shared);
         let stopping = self.stopping.clone();
+        let metrics = self.metrics.clone();
         async move {
             let _place = place;
             if let Err(error) = stream.set_nodelay(true) {
@@ -174,16 +190,15 @@ impl<S: Service> Accepting<S> {
             // Pinned where they are made: a future that is moved once more takes its place twice.
             let serving = pin!(connection::serve(&shared, peer, input, output));
             let stopped = pin!(stopping.cancelled());
-            match futures::future::select(serving, stopped).await {
-                futures::future::Either::Left((End::Quiet(why), _)) => {
-                    tracing::debug!(peer = %peer.address, why, "connection ended");
-                }
-                futures::future::Either::Left((End::Fault(why), _)) => {
-                    tracing::info!(peer = %peer.address, %why, "connection closed");
-                }
-                futures::future::Either::Right(_) => {
-                    tracing::info!(peer = %peer.address, why = "shutdown", "connection closed");
-                }
+            let end = match futures::future::select(serving, stopped).await {
+                futures::future::Either::Left((end, _)) => Some(end),
+                futures::future::Either::Right(_) => None,
+            };
+            metrics.ended(end.as_ref());
+            match end {
+                Some(End::Quiet(why)) => tracing::debug!(peer = %peer.address, why, "connection ended"),
+                Some(End::Fault(why)) => tracing::info!(peer = %peer.address, %why, "connection closed"),
+                None => tracing::info!(peer = %peer.address, why = "shutdown", "connection closed"),
             }
         }
     }

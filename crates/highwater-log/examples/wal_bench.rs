@@ -108,7 +108,13 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let env = RealEnv::new(tokio::runtime::Handle::current());
-        let options = WalOptions { dir: dir.clone(), file_bytes: 64 << 20, max_bytes: 1 << 30, buffer_bytes: 16 << 20 };
+        let options = WalOptions {
+            dir: dir.clone(),
+            file_bytes: 64 << 20,
+            max_bytes: 1 << 30,
+            buffer_bytes: 16 << 20,
+            metrics: highwater_log::LogMetrics::default(),
+        };
         let (sender, mut synced) = watch::channel(0);
         let (wal, mut recovered) = Wal::open(env, options, Arc::new(Watcher(sender))).await.expect("opens");
         while let Some(frame) = recovered.next().await.expect("replays") {

@@ -21,6 +21,7 @@ use crate::replay;
 use crate::shard::Shard;
 use crate::shard::live::{Limits, PartitionLive};
 use crate::shard::room::Room;
+use crate::wal::WalUsage;
 use crate::wal::{Wal, WalError, WalListener, WalOptions, WalSeq};
 
 /// Least bytes that the write-ahead log may gather while a sync is in flight.
@@ -116,13 +117,19 @@ impl Engine {
             file_bytes: options.wal_file_bytes,
             max_bytes: options.wal_max_bytes,
             buffer_bytes: WAL_BUFFER_BYTES,
+            metrics: options.metrics.clone(),
         };
         let listener = Arc::new(SyncListener(Arc::clone(&shards)));
         let (wal, recovered) = Wal::open(env.clone(), wal_options, listener).await?;
         let interval = options.paced.then_some(options.flush_interval);
         let shared = Arc::new(Shared {
             pacer: Arc::new(Pacer::new(interval, env.now())),
-            blocks: BlockCache::new(env.clone(), Arc::clone(&store), options.block_cache_bytes),
+            blocks: BlockCache::new(
+                env.clone(),
+                Arc::clone(&store),
+                options.block_cache_bytes,
+                options.metrics.clone(),
+            ),
             env,
             store,
             meta,
@@ -223,6 +230,33 @@ impl Log {
         self.shared.blocks.refused()
     }
 
+    /// How full the write-ahead log is.
+    pub fn wal_usage(&self) -> WalUsage {
+        self.shared.wal.usage()
+    }
+
+    /// Most unflushed bytes before producers wait.
+    pub fn unflushed_limit(&self) -> usize {
+        self.shared.options.unflushed_max_bytes
+    }
+
+    /// Bytes of segments in memory for readers behind the tail, those in readers' hands included, and
+    /// their limit.
+    pub fn read_cache_bytes(&self) -> (usize, usize) {
+        self.shared.blocks.bytes()
+    }
+
+    /// Bytes of flushed records in memory for readers at the tail, and their limit.
+    pub fn tail_bytes(&self) -> (usize, usize) {
+        let used = self.shared.shards.iter().map(|shard| shard.live.lock().retained_bytes).sum();
+        (used, self.shared.options.tail_max_bytes)
+    }
+
+    /// Each shard as it stands.
+    pub fn shards(&self) -> Vec<ShardStatus> {
+        self.shared.shards.iter().map(|shard| ShardStatus::of(shard)).collect()
+    }
+
     /// Partitions that the manifests know, those that never had a record left out.
     pub fn recorded_partitions(&self) -> usize {
         self.shared.shards.iter().map(|shard| shard.committed.read().partitions.len()).sum()
@@ -231,6 +265,44 @@ impl Log {
     /// Bytes in memory that the bucket does not have yet.
     pub fn unflushed_bytes(&self) -> usize {
         self.shared.room.used()
+    }
+}
+
+/// A shard as it stands, for operators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardStatus {
+    /// Which one.
+    pub shard: ShardId,
+    /// Epoch in which this broker leads it.
+    pub epoch: Option<u32>,
+    /// Partitions in memory.
+    pub partitions: usize,
+    /// Bytes that are not sealed yet.
+    pub open_bytes: usize,
+    /// Flushed bytes kept for readers at the tail.
+    pub tail_bytes: usize,
+    /// Segments that the manifest refers to.
+    pub segments: usize,
+    /// Where recovery would begin to walk.
+    pub trim: u64,
+}
+
+impl ShardStatus {
+    fn of(shard: &Shard) -> Self {
+        let (epoch, partitions, open_bytes, tail_bytes) = {
+            let live = shard.live.lock();
+            (live.epoch, live.slots.len(), live.open_bytes, live.retained_bytes)
+        };
+        let committed = shard.committed.read();
+        Self {
+            shard: shard.id,
+            epoch: epoch.map(|epoch| epoch.0),
+            partitions,
+            open_bytes,
+            tail_bytes,
+            segments: committed.segments(),
+            trim: committed.trim.number,
+        }
     }
 }
 

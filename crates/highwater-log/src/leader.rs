@@ -48,6 +48,7 @@ impl Leading {
 
 /// Puts a taken shard into memory and starts its tasks.
 pub fn start(shared: &Arc<Shared>, shard: &Arc<Shard>, taken: TakenShard, draining: watch::Receiver<bool>) -> Leading {
+    shared.options.metrics.taken_over();
     let TakenShard { epoch, since, manifest, segments, edits, snapshots } = taken;
     let partitions = shared.partitions_of(shard.id);
     {
@@ -62,6 +63,7 @@ pub fn start(shared: &Arc<Shared>, shard: &Arc<Shard>, taken: TakenShard, draini
     let (to_committer, in_flight) = mpsc::channel(COMMIT_QUEUE);
     let (report, ended) = oneshot::channel();
     let committer = Committer {
+        env: shared.env.clone(),
         options: Arc::clone(&shared.options),
         shard: Arc::clone(shard),
         wal: shared.wal.clone(),
@@ -135,6 +137,7 @@ fn broken(shard: &Shard, epoch: Epoch, why: &str) {
 /// Nothing more is acknowledged. What only our disk has is a deposed tail: it goes to a side file
 /// before anything else is written or released. `false` if the engine drained before that.
 async fn step_down(shared: &Shared, shard: &Arc<Shard>, epoch: Epoch, draining: &watch::Receiver<bool>) -> bool {
+    shared.options.metrics.lost();
     let (tail, last, effects, open) = {
         let mut live = shard.live.lock();
         let tail = live.unflushed_local();
@@ -150,6 +153,7 @@ async fn step_down(shared: &Shared, shard: &Arc<Shard>, epoch: Epoch, draining: 
     while !frames.is_empty() {
         match shared.wal.set_aside(shard.id, epoch, &frames).await {
             Ok(path) => {
+                shared.options.metrics.set_aside(frames.len());
                 tracing::warn!(
                     shard = %shard.id, %epoch, batches = frames.len(), path = %path.display(),
                     "batches that only this broker had were set aside, another leader goes on without them"

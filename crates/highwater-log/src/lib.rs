@@ -7,6 +7,7 @@
 //!   committing. - `manifest`: what a shard knows of its segments. - `recover`: taking over;
 //!   `replay`: the local log after a crash; `leader`: a leadership from its begin to its end.
 //! - [`wal`]: the local write-ahead log. - `read`: the tail and the bucket.
+//! - [`metrics`]: what operators see.
 
 pub mod api;
 mod deletion;
@@ -15,6 +16,7 @@ mod flush;
 mod inspect;
 mod leader;
 mod manifest;
+pub mod metrics;
 pub mod options;
 pub mod partition;
 mod read;
@@ -29,7 +31,8 @@ pub use api::{
     Acks, ActiveProducer, AppendError, Appended, DeleteError, EpochEnd, FoundOffset, Isolation, Marks, OffsetQuery,
     Origin, PartitionError, ReadError, ReadOutcome, ReadRequest,
 };
-pub use engine::{Engine, Log};
+pub use engine::{Engine, Log, ShardStatus};
+pub use metrics::LogMetrics;
 pub use options::EngineOptions;
 pub use partition::Partition;
 pub use ticket::AppendTicket;

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::metrics::LogMetrics;
+
 /// Bytes in one mebibyte.
 const MIB: usize = 1 << 20;
 
@@ -47,6 +49,8 @@ pub struct EngineOptions {
     pub put_deadline: Duration,
     /// Names are not deleted earlier than this after the manifest left them behind.
     pub gc_grace: Duration,
+    /// Where it counts.
+    pub metrics: LogMetrics,
 }
 
 impl EngineOptions {
@@ -70,6 +74,7 @@ impl EngineOptions {
             window: 4,
             put_deadline: Duration::from_secs(30),
             gc_grace: Duration::from_secs(20 * 60),
+            metrics: LogMetrics::default(),
         }
     }
 }

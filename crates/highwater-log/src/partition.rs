@@ -66,6 +66,7 @@ impl Partition {
         let bytes = batch.stored.len();
         match origin {
             Origin::Client if !self.shard.room.charge(bytes) => {
+                self.shared.options.metrics.backpressure_met();
                 return Err(AppendError::Backpressure);
             }
             Origin::Client => {}
@@ -87,6 +88,7 @@ impl Partition {
                     // The log or the offset reserve is used up: only a flush gives room again.
                     live.ack_waits |= live.open_since.is_some();
                     self.shard.flush.notify_one();
+                    self.shared.options.metrics.backpressure_met();
                 }
                 drop(live);
                 self.shard.room.release(bytes);
@@ -101,6 +103,9 @@ impl Partition {
         };
         drop(live);
         self.shard.room.release(bytes - sequenced.bytes);
+        if sequenced.bytes > 0 {
+            self.shared.options.metrics.appended(sequenced.bytes);
+        }
         if let Some(effects) = effects {
             effects.run();
         }

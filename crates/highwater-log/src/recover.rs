@@ -135,6 +135,7 @@ pub async fn take_over(shared: &Shared, shard: ShardId, tail: Tail) -> Result<Ta
         put_deadline: shared.options.put_deadline,
         gc_grace: shared.options.gc_grace,
         hedge: shared.options.paced,
+        metrics: shared.options.metrics.journal.clone(),
     };
     let new_snapshots = || {
         let (env, store) = (shared.env.clone(), Arc::clone(&shared.store));

@@ -181,6 +181,7 @@ impl Aside {
         self.bytes = 0;
         for ((shard, epoch), frames) in std::mem::take(&mut self.frames) {
             let path = shared.wal.set_aside(shard, epoch, &frames).await?;
+            shared.options.metrics.set_aside(frames.len());
             tracing::warn!(
                 %shard, %epoch, batches = frames.len(), path = %path.display(),
                 "batches that only this broker had were set aside, since another leader went on without them"

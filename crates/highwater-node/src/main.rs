@@ -71,14 +71,14 @@ fn install_ring() {
 fn run_broker(flags: &BrokerFlags) -> Result<ExitCode, StartError> {
     let settings = Settings::read(flags, std::env::vars_os())?;
     let config = ServeConfig::resolve(&settings)?;
-    telemetry::start(Some(&config.log))?;
+    let log = telemetry::start(Some(&config.log), config.log_format)?;
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
     process::raise_open_files();
     install_ring();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)?;
-    let code = runtime.block_on(serve::serve(config));
+    let code = runtime.block_on(serve::serve(config, log));
     // What still runs after the drain is not waited for.
     runtime.shutdown_background();
     code

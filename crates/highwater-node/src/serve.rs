@@ -15,10 +15,12 @@ use std::time::Duration;
 use highwater_env::Env;
 use highwater_env::real::RealEnv;
 use highwater_groups::{GroupSettings, Groups, PartitionOffsetsLog};
-use highwater_kafka::{Broker, Endpoint, Gate, KafkaConfig, OFFSETS_TOPIC, Server, SingleBroker};
+use highwater_kafka::{
+    Broker, Endpoint, Gate, KafkaConfig, KafkaMetrics, NamedBudget, OFFSETS_TOPIC, Server, SingleBroker,
+};
 use highwater_lease::waiting::acquire_all;
 use highwater_lease::{BrokerInfo, Holder, Keeper, LeaseStore};
-use highwater_log::{Engine, EngineOptions};
+use highwater_log::{Engine, EngineOptions, LogMetrics};
 use highwater_meta::{BrokerSettings, MetaClient, MetaOptions};
 use highwater_store::Store;
 use highwater_types::{Incarnation, ShardId};
@@ -27,10 +29,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{HostPort, Listener, ServeConfig, StoreTarget, as_kafka};
 use crate::errors::StartError;
+use crate::http::Pages;
+use crate::http::metrics::Observed;
 use crate::identity::Identity;
 use crate::progress::PutProgress;
 use crate::readiness::{Phase, Readiness};
 use crate::shutdown::Shutdown;
+use crate::telemetry::LogFilter;
 use crate::{banner, http, identity, leadership, process, storage};
 
 /// Shards of a cluster that this broker founds: enough to spread one cluster over a few brokers,
@@ -48,12 +53,13 @@ const RESIGN_SHARE: u32 = 8;
 const RESIGN_STEPS: u32 = 3;
 
 /// Runs a broker until a signal. `Ok` is what the process ends with.
-pub async fn serve(config: ServeConfig) -> Result<ExitCode, StartError> {
+pub async fn serve(config: ServeConfig, log: LogFilter) -> Result<ExitCode, StartError> {
     let mut shutdown = Shutdown::listen()?;
-    let env = RealEnv::new(tokio::runtime::Handle::current());
+    let (env, tasks) = RealEnv::with_census(tokio::runtime::Handle::current());
     let readiness = Readiness::new();
+    let pages = Pages { readiness: readiness.clone(), observed: Arc::new(Observed::new()), tasks, log };
     let mut started = Started::default();
-    let start = start(&env, &config, &readiness, &mut started);
+    let start = start(&env, &config, pages, &mut started);
     let serving = tokio::select! {
         biased;
         () = shutdown.asked() => None,
@@ -126,12 +132,8 @@ impl Serving {
     }
 }
 
-async fn start(
-    env: &Env,
-    config: &ServeConfig,
-    readiness: &Readiness,
-    started: &mut Started,
-) -> Result<Serving, StartError> {
+async fn start(env: &Env, config: &ServeConfig, pages: Pages, started: &mut Started) -> Result<Serving, StartError> {
+    let (readiness, observed) = (pages.readiness.clone(), Arc::clone(&pages.observed));
     started._data = Some(storage::lock_data(env, config).await?);
     let identity = identity::load_or_create(&config.data, config.node_id.as_ref(), &*env.random)?;
     let incarnation = Incarnation(env.random.next_u64());
@@ -141,9 +143,10 @@ async fn start(
         config.listeners.iter().map(|listener| resolve(&listener.address, "--listen")).collect::<Result<_, _>>()?;
     let sockets = bind_kafka(&addresses)?;
     let kafka_at = bound(config, &sockets)?;
-    http::start(probes, readiness.clone());
+    http::start(probes, pages);
 
-    let store = storage::open_store(env, config).await?;
+    let metrics = &observed.metrics;
+    let store = storage::open_store(env, config, metrics).await?;
     let me = who(config, identity, incarnation, &kafka_at);
     let leases = storage::open_leases(env, config, &store, me).await?;
     started.leases = Some(Arc::clone(&leases));
@@ -156,14 +159,15 @@ async fn start(
     started.keeper = Some(Keeper::start(env, Arc::clone(&leases), progress.as_progress()).await?);
     let shards: Vec<ShardId> = (0..meta.state().shards).map(ShardId).collect();
     let listen: Vec<SocketAddr> = kafka_at.iter().map(|(socket, _)| *socket).collect();
-    let sockets = lead(env, readiness, &*leases, &shards, &meta, sockets, &listen).await?;
+    let sockets = lead(env, &readiness, &*leases, &shards, &meta, sockets, &listen).await?;
 
-    let options = engine_options(config, identity, !store.is_local());
+    let options =
+        EngineOptions { metrics: LogMetrics::register(metrics), ..engine_options(config, identity, !store.is_local()) };
     let engine = Engine::start(env.clone(), store, meta.clone(), incarnation, options).await?;
     progress.watch(engine.log());
     let watched = engine.log();
     readiness.watch_leadership(Box::new(move || watched.is_ready()));
-    let kafka = start_kafka(env, config, identity, &kafka_at, sockets, &engine, meta)?;
+    let kafka = start_kafka(env, config, identity, &kafka_at, sockets, &engine, meta, &observed)?;
     process::warn_of_few_open_files(config.max_connections);
     readiness.set(Phase::Ready);
     banner::print(&banner::lines(config, &kafka_at, http_address));
@@ -265,6 +269,7 @@ fn start_kafka(
     sockets: Vec<TcpListener>,
     engine: &Engine,
     meta: MetaClient,
+    observed: &Observed,
 ) -> Result<Server, StartError> {
     let node = identity.node_id;
     let kafka = KafkaConfig {
@@ -275,6 +280,7 @@ fn start_kafka(
         connections_max_idle: config.connections_max_idle,
         request_memory_bytes: config.request_memory_bytes,
         fetch_memory_bytes: config.fetch_memory_bytes,
+        metrics: KafkaMetrics::register(&observed.metrics),
         ..KafkaConfig::new(node)
     };
     let of = meta.clone();
@@ -290,8 +296,12 @@ fn start_kafka(
     let epoch_of = move |shard| led.leader_epoch(shard).unwrap_or(-1);
     let brokers = Arc::new(SingleBroker::new(node, config.zone.clone(), endpoints, epoch_of));
     let draining = CancellationToken::new();
-    let broker = Broker::new(env.clone(), kafka.clone(), engine.log(), meta, groups, brokers, draining.clone());
-    Server::start(env, sockets, Arc::new(Gate::new(broker)), &kafka, draining).map_err(StartError::Listener)
+    let broker = Broker::new(env.clone(), kafka.clone(), engine.log(), meta.clone(), groups, brokers, draining.clone());
+    let fetches = NamedBudget { name: "fetches", budget: broker.fetch_memory.clone() };
+    let gate = Arc::new(Gate::new(broker));
+    let server = Server::start(env, sockets, gate, &kafka, draining).map_err(StartError::Listener)?;
+    observed.watch(&engine.log(), &meta, &server, fetches);
+    Ok(server)
 }
 
 fn group_settings(settings: &BrokerSettings) -> GroupSettings {

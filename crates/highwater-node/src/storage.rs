@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use highwater_aws::{AwsAccess, AwsOptions};
 use highwater_env::Env;
+use highwater_env::metrics::Metrics;
 use highwater_lease::{BrokerInfo, BucketLeases, DirectoryLeases, DirectoryLock, LeaseStore};
-use highwater_store::{Store, StoreOptions};
+use highwater_store::{Store, StoreMetrics, StoreObserver, StoreOptions};
 
 use crate::config::{ServeConfig, StoreTarget, set_endpoint};
 use crate::errors::StartError;
@@ -27,11 +28,13 @@ pub async fn lock_data(env: &Env, config: &ServeConfig) -> Result<DirectoryLock,
 
 /// Opens the bucket and makes sure that it can be used; a bucket that is still empty must also refuse
 /// a second create of one name, since everything else rests on that.
-pub async fn open_store(env: &Env, config: &ServeConfig) -> Result<Arc<dyn Store>, StartError> {
+pub async fn open_store(env: &Env, config: &ServeConfig, metrics: &Metrics) -> Result<Arc<dyn Store>, StartError> {
+    let observer: Arc<dyn StoreObserver> = Arc::new(StoreMetrics::register(metrics));
+    let options = StoreOptions { observer: Some(observer), ..config.store_options.clone() };
     if config.store_target != StoreTarget::Bucket {
-        return Ok(highwater_store::open(&config.store_url, &config.store_options, env).await?);
+        return Ok(highwater_store::open(&config.store_url, &options, env).await?);
     }
-    let options = with_aws(env, config.store_options.clone()).await?;
+    let options = with_aws(env, options).await?;
     let store = highwater_store::open(&config.store_url, &options, env).await?;
     if store.list(CLUSTER, None, 1).await?.objects.is_empty() {
         highwater_aws::check::honours_put_if_absent(&store, env).await?;

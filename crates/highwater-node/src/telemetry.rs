@@ -1,8 +1,12 @@
-//! Logs: to standard error, filtered by `--log` or `RUST_LOG`.
+//! Logs: to standard error, filtered by `--log` or `RUST_LOG`; the filter can be changed at run time.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 
-use tracing_subscriber::EnvFilter;
+use parking_lot::Mutex;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::errors::StartError;
 
@@ -10,19 +14,55 @@ use crate::errors::StartError;
 /// that we report ourselves.
 pub const DEFAULT_FILTER: &str = "warn,highwater=info,aws_config=error,aws_smithy_runtime=error,aws_runtime=error";
 
+/// How a line is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The filter in force.
+#[derive(Clone)]
+pub struct LogFilter {
+    text: Arc<Mutex<String>>,
+    handle: reload::Handle<EnvFilter, Registry>,
+}
+
+impl LogFilter {
+    /// As it was given last.
+    pub fn current(&self) -> String {
+        self.text.lock().clone()
+    }
+
+    /// Logs by another filter from now on; an error says what it does not take.
+    pub fn set(&self, text: &str) -> Result<(), String> {
+        let filter = read(text)?;
+        self.handle.reload(filter).map_err(|error| error.to_string())?;
+        text.clone_into(&mut self.text.lock());
+        Ok(())
+    }
+}
+
+fn read(text: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(text)
+        .map_err(|error| format!("'{text}' is not a log filter ({error}): try info, or highwater=debug"))
+}
+
 /// Starts logging. `filter` is the flag; a bare level means that level for everything.
-pub fn start(filter: Option<&str>) -> Result<(), StartError> {
+pub fn start(filter: Option<&str>, format: LogFormat) -> Result<LogFilter, StartError> {
     let from_environment = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
     let text = filter.map(str::to_owned).or(from_environment).unwrap_or_else(|| DEFAULT_FILTER.to_owned());
-    let filter = EnvFilter::try_new(&text).map_err(|error| {
-        StartError::Config(format!("'{text}' is not a log filter ({error}): try info, or highwater=debug"))
-    })?;
-    let started = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .try_init();
+    let (filter, handle) = reload::Layer::new(read(&text).map_err(StartError::Config)?);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    let started = tracing_subscriber::registry().with(filter).with(lines).try_init();
     // Somebody else's logging stays: only tests have one.
     drop(started);
-    Ok(())
+    Ok(LogFilter { text: Arc::new(Mutex::new(text)), handle })
 }

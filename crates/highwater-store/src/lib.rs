@@ -3,7 +3,7 @@
 //! - [`store`]: the trait and what it answers. - [`body`], [`error`], [`name`]: its vocabulary.
 //! - [`s3`], [`directory`], [`memory`]: implementations.
 //! - [`retrying`], [`limited`], [`observed`], [`faults`]: wrappers.
-//! - [`open`]: from a URL to a store. - [`conformance`]: the suite that every store runs.
+//! - [`metrics`]: what operators see. - [`open`]: from a URL to a store. - [`conformance`]: the suite that every store runs.
 
 pub mod body;
 pub mod conformance;
@@ -12,6 +12,7 @@ pub mod error;
 pub mod faults;
 pub mod limited;
 pub mod memory;
+pub mod metrics;
 pub mod name;
 pub mod observed;
 pub mod open;
@@ -25,6 +26,7 @@ pub use error::{StoreError, StoreErrorKind};
 pub use faults::{Fault, FaultRates, FaultRule, Faults};
 pub use limited::{Limited, RequestLimits};
 pub use memory::MemoryStore;
+pub use metrics::StoreMetrics;
 pub use observed::{Observed, RequestKind, RequestSeen, StoreObserver};
 pub use open::{StoreOptions, bucket_options, open};
 pub use retrying::{RetryPolicy, Retrying};

@@ -54,7 +54,7 @@ pub struct RequestSeen {
 }
 
 /// Is told of every request; must not block.
-pub trait StoreObserver: Send + Sync + 'static {
+pub trait StoreObserver: std::fmt::Debug + Send + Sync + 'static {
     /// A request has ended.
     fn request_ended(&self, seen: RequestSeen);
 }

@@ -12,6 +12,7 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::limited::{Limited, RequestLimits};
 use crate::memory::MemoryStore;
 use crate::name::check_name;
+use crate::observed::{Observed, StoreObserver};
 use crate::retrying::{RetryPolicy, Retrying};
 use crate::s3::{CredentialSource, EnvironmentCredentials, S3Options, S3Store};
 use crate::store::Store;
@@ -38,6 +39,8 @@ pub struct StoreOptions {
     pub limits: RequestLimits,
     /// How reads, lists, deletes and overwrites are repeated on a bucket.
     pub retry: RetryPolicy,
+    /// Is told of every request.
+    pub observer: Option<Arc<dyn StoreObserver>>,
 }
 
 impl Default for StoreOptions {
@@ -52,6 +55,7 @@ impl Default for StoreOptions {
             credentials: None,
             limits: RequestLimits::default(),
             retry: RetryPolicy::default(),
+            observer: None,
         }
     }
 }
@@ -68,7 +72,7 @@ pub async fn open(url: &str, options: &StoreOptions, env: &Env) -> Result<Arc<dy
         "file" => {
             let directory: PathBuf =
                 parsed.to_file_path().map_err(|()| refuse(url, "not an absolute path of this machine"))?;
-            Ok(Arc::new(DirectoryStore::open(env, &directory).await?))
+            Ok(observed(Arc::new(DirectoryStore::open(env, &directory).await?), options, env))
         }
         "s3" => open_bucket(url, options, env).await,
         "memory" => Ok(Arc::new(MemoryStore::new(env))),
@@ -122,8 +126,16 @@ async fn open_bucket(url: &str, options: &StoreOptions, env: &Env) -> Result<Arc
         }
         Err((error, _)) => return Err(error),
     }
-    let limited: Arc<dyn Store> = Arc::new(Limited::new(Arc::new(store), options.limits));
+    let limited: Arc<dyn Store> = Arc::new(Limited::new(observed(Arc::new(store), options, env), options.limits));
     Ok(Arc::new(Retrying::new(limited, env, options.retry)))
+}
+
+/// Each attempt is seen for itself: what is repeated is observed again.
+fn observed(store: Arc<dyn Store>, options: &StoreOptions, env: &Env) -> Arc<dyn Store> {
+    match &options.observer {
+        Some(observer) => Arc::new(Observed::new(store, env, Arc::clone(observer))),
+        None => store,
+    }
 }
 
 fn parse(url: &str) -> Result<Url, StoreError> {

@@ -19,7 +19,7 @@ use crate::Env;
 pub use clock::RealClock;
 pub use disk::RealDisk;
 pub use random::RealRandom;
-pub use tasks::RealTasks;
+pub use tasks::{RealTasks, TaskCensus, TaskCount};
 
 /// Makes an [`Env`] of the machine.
 pub struct RealEnv;
@@ -31,12 +31,21 @@ impl RealEnv {
     #[expect(clippy::new_ret_no_self, reason = "the real world has no state of its own beside the handle it returns")]
     #[must_use]
     pub fn new(handle: Handle) -> Env {
-        Env {
+        Self::with_census(handle).0
+    }
+
+    /// The same, and who runs in it.
+    #[must_use]
+    pub fn with_census(handle: Handle) -> (Env, Arc<TaskCensus>) {
+        let tasks = RealTasks::new(handle.clone());
+        let census = tasks.census();
+        let env = Env {
             clock: Arc::new(RealClock::new(handle.clone())),
             random: Arc::new(RealRandom::new()),
-            tasks: Arc::new(RealTasks::new(handle.clone())),
+            tasks: Arc::new(tasks),
             disk: Arc::new(RealDisk::new(handle)),
-        }
+        };
+        (env, census)
     }
 }
 

@@ -29,6 +29,7 @@ use highwater_types::Incarnation;
 
 use crate::error::WalkError;
 use crate::machine::{Author, Corruption, Date, Epochs};
+use crate::metrics::JournalMetrics;
 use clock::BucketClock;
 pub use found::EntryRef;
 
@@ -48,6 +49,8 @@ pub struct JournalOptions {
     pub gc_grace: Duration,
     /// Whether a put slower than the recent p95 is sent again.
     pub hedge: bool,
+    /// Where puts are counted.
+    pub metrics: JournalMetrics,
 }
 
 impl JournalOptions {
@@ -59,6 +62,7 @@ impl JournalOptions {
             put_deadline: Duration::from_secs(30),
             gc_grace: Duration::from_secs(20 * 60),
             hedge: true,
+            metrics: JournalMetrics::default(),
         }
     }
 }

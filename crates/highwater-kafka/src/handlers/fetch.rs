@@ -126,6 +126,11 @@ fn respond(
             continue;
         }
         let (key, partition) = item.key;
+        match &answer {
+            Answer::Failed(error) => call.broker.config.metrics.partition_failed(call.key, *error),
+            Answer::Read { records: Some(records), .. } => call.broker.config.metrics.fetched(records.bytes),
+            Answer::Read { records: None, .. } => {}
+        }
         let mut data = partition_data(partition, answer, isolation);
         if data.error_code != 0 && call.version >= FIRST_WITH_LEADER {
             tell_leader(call, &state, &key, &mut data, &mut response.node_endpoints);

@@ -204,6 +204,9 @@ async fn answer(call: &Call, topics: Vec<TopicInFlight>, deadline: Instant) -> R
                 Progress::Done(outcome) => outcome,
                 Progress::Appended(ticket) => deadline.wait(ticket, by_id).await,
             };
+            if outcome.error != ErrorCode::None {
+                call.broker.config.metrics.partition_failed(call.key, outcome.error);
+            }
             partitions.push(partition_response(index, outcome));
         }
         let topic = TopicProduceResponse {

@@ -45,7 +45,7 @@ async fn the_limit_on_connections_holds_for_all_listeners_together() {
     let mut waiting = Client::connect(world.outside).await;
     let answer = tokio::time::timeout(Duration::from_millis(200), told(&mut waiting)).await;
     assert!(answer.is_err(), "a third connection was served");
-    assert_eq!(world.server.open_connections(), 2);
+    assert_eq!(world.server.connection_count()(), 2);
 
     // A place that becomes free at one listener serves the other; the request was sent long ago.
     drop(first);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::{Either, select};
+use highwater_env::Env;
 use highwater_journal::{Committed, Pending, SnapshotJournal, WriteError, Writer};
 use highwater_store::Body;
 use highwater_types::Epoch;
@@ -33,6 +34,7 @@ pub enum Ended {
 
 /// What the committer works with.
 pub struct Committer {
+    pub env: Env,
     pub options: Arc<EngineOptions>,
     pub shard: Arc<Shard>,
     pub wal: Wal,
@@ -176,6 +178,8 @@ impl Committer {
             (live.flushed(&flight.sealed), live.deleted_of(&flight.sealed))
         };
         effects.run();
+        let elapsed = self.env.now().since(flight.sealed_at);
+        self.options.metrics.flush_committed(flight.sealed.bytes, elapsed);
         // Taking the segment in has brought their records back.
         self.shard.removed.lock().extend(gone);
         if let Some(seq) = flight.sealed.wal_seq {

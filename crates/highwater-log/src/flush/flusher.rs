@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::pace::Pacer;
 use super::seal;
+use crate::metrics::FlushReason;
 use crate::options::EngineOptions;
 use crate::recover::OFFSET_RESERVE;
 use crate::shard::Shard;
@@ -33,6 +34,7 @@ pub enum Progress {
 pub struct InFlight {
     pub pending: Pending,
     pub sealed: Sealed,
+    pub sealed_at: Instant,
     /// Takes its bytes off the account of what is not flushed, at the latest when this goes.
     _held: Held,
     pub footer: highwater_format::segment::Footer,
@@ -52,7 +54,7 @@ pub struct Flusher {
 }
 
 enum Decision {
-    Seal,
+    Seal(FlushReason),
     Until(Instant),
     Idle,
     Done,
@@ -64,7 +66,8 @@ impl Flusher {
         loop {
             let notified = self.shard.flush.notified();
             match self.decide() {
-                Decision::Seal => {
+                Decision::Seal(reason) => {
+                    self.options.metrics.sealed(reason);
                     if !self.flush().await {
                         return;
                     }
@@ -102,16 +105,20 @@ impl Flusher {
         let Some(since) = live.open_since else {
             return if draining { Decision::Done } else { Decision::Idle };
         };
-        if draining || live.open_bytes >= self.options.flush_bytes {
-            return Decision::Seal;
+        if live.open_bytes >= self.options.flush_bytes {
+            return Decision::Seal(FlushReason::Full);
         }
+        if draining {
+            return Decision::Seal(FlushReason::Drain);
+        }
+        let reason = if live.ack_waits { FlushReason::Acknowledgement } else { FlushReason::Age };
         let due = if live.ack_waits { now } else { since + self.options.flush_max_age };
         if now < due {
             return Decision::Until(due);
         }
         drop(live);
         match self.pacer.take(now) {
-            Ok(()) => Decision::Seal,
+            Ok(()) => Decision::Seal(reason),
             Err(when) => Decision::Until(when),
         }
     }
@@ -119,6 +126,7 @@ impl Flusher {
     /// Seals and starts the put. `false` when the writer has ended.
     async fn flush(&self) -> bool {
         let Some(mut sealed) = self.shard.live.lock().seal() else { return true };
+        let sealed_at = self.env.now();
         let held = Held::new(&self.shard.room, sealed.bytes);
         if sealed.runs.is_empty() {
             if let Some(seq) = sealed.wal_seq {
@@ -136,7 +144,7 @@ impl Flusher {
         };
         match self.writer.append(Body::from(draft.chunks), None, bytes::Bytes::new()).await {
             Ok(pending) => {
-                let flight = InFlight { pending, sealed, _held: held, footer: draft.footer };
+                let flight = InFlight { pending, sealed, sealed_at, _held: held, footer: draft.footer };
                 self.committer.send(Progress::Segment(Box::new(flight))).await.is_ok()
             }
             Err(error) => {

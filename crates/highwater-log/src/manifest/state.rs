@@ -271,6 +271,12 @@ impl Manifest {
         Ok(())
     }
 
+    /// Segments that some partition still refers to.
+    pub fn segments(&self) -> usize {
+        let extents = self.partitions.values().flat_map(|partition| &partition.extents);
+        extents.map(|extent| extent.segment.number).collect::<std::collections::BTreeSet<_>>().len()
+    }
+
     /// Takes in everything of an edit but its segments: for the leader, which has them already.
     pub fn apply_marks(&mut self, edit: &Edit) -> Result<(), ApplyError> {
         if edit.trim.number < self.trim.number {

@@ -18,6 +18,7 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use super::block::{Block, BlockError};
 use crate::manifest::Located;
+use crate::metrics::LogMetrics;
 
 /// Budget granularity: permits are counted in KiB so that any budget fits the semaphore.
 const PERMIT_BYTES: usize = 1024;
@@ -79,11 +80,12 @@ pub struct BlockCache {
     permits: Arc<Semaphore>,
     total: u32,
     entries: Mutex<Entries>,
+    metrics: LogMetrics,
 }
 
 impl BlockCache {
     /// Holds at most `budget` bytes, slices in readers' hands included.
-    pub fn new(env: Env, store: Arc<dyn Store>, budget: usize) -> Self {
+    pub fn new(env: Env, store: Arc<dyn Store>, budget: usize, metrics: LogMetrics) -> Self {
         let total = u32::try_from((budget / PERMIT_BYTES).max(1)).unwrap_or(u32::MAX);
         Self {
             env,
@@ -92,6 +94,7 @@ impl BlockCache {
             permits: Arc::new(Semaphore::new(total as usize)),
             total,
             entries: Mutex::new(Entries::default()),
+            metrics,
         }
     }
 
@@ -107,6 +110,7 @@ impl BlockCache {
         };
         let cell = self.entries.lock().touch(key.clone());
         if let Some(block) = cell.get() {
+            self.metrics.block_found();
             return Ok(Some(Arc::clone(block)));
         }
         // Memory before the load: whoever loads waits for the bucket alone.
@@ -121,6 +125,12 @@ impl BlockCache {
         loaded.map(Some)
     }
 
+    /// Bytes in use, and their limit.
+    pub fn bytes(&self) -> (usize, usize) {
+        let limit = self.total as usize * PERMIT_BYTES;
+        (limit.saturating_sub(self.permits.available_permits() * PERMIT_BYTES), limit)
+    }
+
     /// How often a read found no memory.
     pub const fn refused(&self) -> &Arc<AtomicUsize> {
         &self.refused
@@ -130,6 +140,7 @@ impl BlockCache {
         let base = extent.segment.payload_at;
         let range = ReadRange::Bounded(base + extent.start..base + extent.end);
         let read = self.store.read(name, range, Some(&extent.segment.etag)).await?;
+        self.metrics.block_loaded(read.bytes.len());
         let bytes = Bytes::from_owner(Accounted { bytes: read.bytes, _permit: permit });
         let block = Block::open(bytes, extent.first_offset, extent.last_offset)
             .map_err(|source| LoadError::Block { name: name.to_owned(), source })?;
@@ -150,6 +161,7 @@ impl BlockCache {
             Ok(permit) => permit.ok(),
             Err(_) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
+                self.metrics.block_refused();
                 None
             }
         }

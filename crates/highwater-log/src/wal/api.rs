@@ -9,6 +9,8 @@ use highwater_batch::StoredBatch;
 use highwater_format::wal::{BLOCK_HEADER_BYTES, FILE_HEADER_BYTES, WAL_ALIGNMENT, block_bytes};
 use highwater_types::{Epoch, ShardId, TopicPartition};
 
+use crate::metrics::LogMetrics;
+
 /// Largest write: with 1 MiB a sync costs 0.12 CPU s/GiB and half a millisecond, and larger writes
 /// gain little but waste more at the end of a file.
 const WRITE_BYTES: usize = 1 << 20;
@@ -27,6 +29,8 @@ pub struct WalOptions {
     pub max_bytes: u64,
     /// Bytes appended and not yet synced; at the limit appends are refused.
     pub buffer_bytes: usize,
+    /// Where it counts.
+    pub metrics: LogMetrics,
 }
 
 impl WalOptions {

@@ -22,13 +22,21 @@ use highwater_env::{AlignedBuf, Disk, Env, OpenMode};
 use highwater_types::{Epoch, ShardId, TopicId, TopicPartition};
 use parking_lot::Mutex;
 
+use crate::metrics::LogMetrics;
+
 use super::*;
 
 const DIR: &str = "/wal";
 const FILE_BYTES: u64 = 64 * 1024;
 
 fn options() -> WalOptions {
-    WalOptions { dir: PathBuf::from(DIR), file_bytes: FILE_BYTES, max_bytes: 8 * FILE_BYTES, buffer_bytes: 48 * 1024 }
+    WalOptions {
+        dir: PathBuf::from(DIR),
+        file_bytes: FILE_BYTES,
+        max_bytes: 8 * FILE_BYTES,
+        buffer_bytes: 48 * 1024,
+        metrics: LogMetrics::default(),
+    }
 }
 
 fn batch(base_offset: i64, records: usize) -> StoredBatch {

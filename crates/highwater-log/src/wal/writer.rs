@@ -59,7 +59,12 @@ async fn commit(shared: &Shared, current: &mut Option<Current>, mut pending: Pen
     }
     let synced = match current {
         Some(file) if file.at + block_bytes <= file.header.file_bytes => {
-            write_block(file, &mut pending, body_bytes).await
+            let began = shared.env.now();
+            let synced = write_block(file, &mut pending, body_bytes).await;
+            if synced {
+                shared.options.metrics.wal_synced(pending.bytes.len(), shared.env.now().since(began));
+            }
+            synced
         }
         // Closing without a file, or a census that left no room.
         _ => false,
@@ -80,6 +85,7 @@ async fn commit(shared: &Shared, current: &mut Option<Current>, mut pending: Pen
     } else {
         // Nothing is written behind a failure: the file is left, frames to come go to another one.
         *current = None;
+        shared.options.metrics.wal_failed();
         shared.listener.failed(first, last);
     }
     shared.space.notify_waiters();

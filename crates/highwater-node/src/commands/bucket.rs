@@ -39,7 +39,7 @@ pub fn run(command: BucketCommand, log: Option<String>) -> Result<ExitCode, Star
         BucketCommand::Check(args) => (false, args),
     };
     let settings = Settings::read(&args.flags.with_log(log), std::env::vars_os())?;
-    telemetry::start(Some(&settings.log()?))?;
+    telemetry::start(Some(&settings.log()?), telemetry::LogFormat::Text)?;
     let choice = StoreChoice::resolve(&settings)?;
     if makes && choice.target != StoreTarget::Bucket {
         let line = "bucket init takes --store s3://BUCKET/PREFIX: a directory needs none";

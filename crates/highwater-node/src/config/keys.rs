@@ -77,7 +77,7 @@ keys! {
     ADVERTISE: Named<Advertised> = "advertise", Kind::Advertised, kind::advertised,
         Fallback::Unset("the address of the listener"),
         shape: Shape::Many, kafka: Kafka::Instead("advertised.listeners");
-    /// Address for HTTP: probes at /livez and /readyz.
+    /// Address for HTTP, for operators: probes at /livez and /readyz, /metrics, /debug.
     HTTP: HostPort = "http", Kind::Socket, kind::socket, Fallback::Value("127.0.0.1:8090");
     /// The bucket.
     STORE: String = "store", Kind::Store, kind::text, Fallback::Unset("a directory in `data`");
@@ -107,6 +107,8 @@ keys! {
         shape: Shape::Table, flag: Some("config");
     /// Log level (error, warn, info, debug, trace), or a filter by module.
     LOG: String = "log", Kind::Filter, kind::filter, Fallback::Value(DEFAULT_FILTER), also: &["RUST_LOG"];
+    /// Write each line of the log as a JSON object.
+    LOG_JSON: bool = "logs.json", Kind::Switch, kind::switch, Fallback::Value("false");
 
     /// Most bytes of write-ahead log on disk; at the limit producers wait for flushes.
     WAL_MAX_BYTES: u64 = "wal.max.bytes", Kind::Size { least: 128 * MIB, most: 256 * GIB }, kind::size,

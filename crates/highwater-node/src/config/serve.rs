@@ -15,6 +15,7 @@ use super::listeners::{self, Listener};
 use super::settings::{self, Given, Settings};
 use super::size;
 use crate::errors::StartError;
+use crate::telemetry::LogFormat;
 
 /// A broker's configuration.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct ServeConfig {
     pub configs: BTreeMap<String, String>,
     /// Log filter.
     pub log: String,
+    /// How its lines are written.
+    pub log_format: LogFormat,
     /// Most bytes of write-ahead log on disk.
     pub wal_max_bytes: u64,
     /// A shard's buffer is flushed at this size.
@@ -93,6 +96,7 @@ impl ServeConfig {
             zone: settings.get(&keys::ZONE)?,
             configs: settings.kafka().iter().map(|(name, given)| (name.clone(), given.text.clone())).collect(),
             log: settings.value(&keys::LOG)?,
+            log_format: if settings.value(&keys::LOG_JSON)? { LogFormat::Json } else { LogFormat::Text },
             wal_max_bytes: settings.value(&keys::WAL_MAX_BYTES)?,
             flush_bytes: bytes(settings, &keys::FLUSH_BYTES)?,
             flush_interval: settings.value(&keys::FLUSH_INTERVAL_MS)?,

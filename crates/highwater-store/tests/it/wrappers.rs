@@ -31,7 +31,7 @@ fn on_create(fault: Fault) -> FaultRule {
 
 #[tokio::test(start_paused = true)]
 async fn conformance_under_delays_throttling_limits_and_an_observer() {
-    #[derive(Default)]
+    #[derive(Debug, Default)]
     struct Seen(Mutex<Vec<RequestSeen>>);
     impl StoreObserver for Seen {
         fn request_ended(&self, seen: RequestSeen) {

@@ -58,6 +58,7 @@ impl Inner {
                 Either::Left((answer, _)) => answer,
                 Either::Right(((), create)) => {
                     if self.core.lock().latency.take_hedge() {
+                        shared.options.metrics.hedged();
                         self.drive_as(&Event::Resend { number }, None, Some(number));
                     }
                     create.await
@@ -66,22 +67,29 @@ impl Inner {
         });
         let kind = match answer.await {
             Ok(Ok(put)) => {
-                self.core.lock().latency.answered(env.now().since(sent));
+                let elapsed = env.now().since(sent);
+                self.core.lock().latency.answered(elapsed);
+                shared.options.metrics.created(elapsed.as_secs_f64());
                 let date = shared.clock.observe(put.date, sent);
                 let landed = Landed { etag: put.etag, date: put.date };
                 let created = Event::Put { number, outcome: PutOutcome::Created { date } };
                 return self.drive(&created, Some((number, landed)));
             }
             Ok(Err(error)) if error.kind == StoreErrorKind::AlreadyExists => {
+                shared.options.metrics.not_created(error.kind.as_str());
                 return self.drive(&Event::Put { number, outcome: PutOutcome::Exists }, None);
             }
             // The first attempt goes on, and repeats itself if it must.
             _ if attempt.hedge => return,
             Ok(Err(error)) => {
+                shared.options.metrics.not_created(error.kind.as_str());
                 tracing::debug!(name = %attempt.name, attempt = attempt.attempt, %error, "journal put failed");
                 error.kind
             }
-            Err(_) => StoreErrorKind::Unknown,
+            Err(_) => {
+                shared.options.metrics.not_created(StoreErrorKind::Unknown.as_str());
+                StoreErrorKind::Unknown
+            }
         };
         env.sleep(pause(env, attempt.attempt)).await;
         let overdue = env.now().since(attempt.first_sent) >= deadline;

@@ -269,8 +269,13 @@ async fn a_deposed_tail_is_set_aside_and_can_be_read() {
 async fn on_the_machines_own_disk() {
     let dir = tempfile::tempdir().unwrap();
     let env = RealEnv::new(tokio::runtime::Handle::current());
-    let options =
-        WalOptions { dir: dir.path().join("wal"), file_bytes: 1 << 20, max_bytes: 16 << 20, buffer_bytes: 256 << 10 };
+    let options = WalOptions {
+        dir: dir.path().join("wal"),
+        file_bytes: 1 << 20,
+        max_bytes: 16 << 20,
+        buffer_bytes: 256 << 10,
+        metrics: LogMetrics::default(),
+    };
     let heard = Arc::new(Heard::default());
     let (wal, _) = Wal::open(env.clone(), options.clone(), heard.clone()).await.unwrap();
     let writers = (0..4u32).map(|shard| {
