@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, HistogramOpts, Opts, TextEncoder};
@@ -65,7 +66,7 @@ impl Metrics {
     /// A value that is asked for at each scrape; `read` must be quick and must not wait.
     pub fn gauge(&self, name: &str, help: &str, read: impl Fn() -> f64 + Send + Sync + 'static) {
         let values = GaugeVec::new(Opts::new(name, help), &[]).expect("a legal name");
-        self.register(name, Asked { values, read: Arc::new(move || vec![(String::new(), read())]) });
+        self.register(name, Asked::new(values, move || vec![(String::new(), read())]));
     }
 
     /// Values by one label, asked for at each scrape.
@@ -77,7 +78,7 @@ impl Metrics {
         read: impl Fn() -> Vec<(String, f64)> + Send + Sync + 'static,
     ) {
         let values = GaugeVec::new(Opts::new(name, help), &[label]).expect("legal names");
-        self.register(name, Asked { values, read: Arc::new(read) });
+        self.register(name, Asked::new(values, read));
     }
 
     /// The process itself, as Prometheus's clients name it (`process_…`); Linux only.
@@ -109,6 +110,14 @@ type Read = dyn Fn() -> Vec<(String, f64)> + Send + Sync;
 struct Asked {
     values: GaugeVec,
     read: Arc<Read>,
+    /// Two scrapes at once would empty each other's values.
+    turn: Mutex<()>,
+}
+
+impl Asked {
+    fn new(values: GaugeVec, read: impl Fn() -> Vec<(String, f64)> + Send + Sync + 'static) -> Self {
+        Self { values, read: Arc::new(read), turn: Mutex::new(()) }
+    }
 }
 
 impl Collector for Asked {
@@ -117,9 +126,11 @@ impl Collector for Asked {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
+        let read = (self.read)();
+        let _turn = self.turn.lock();
         // A label that is gone, such as a shard that another broker leads, must not stay.
         self.values.reset();
-        for (label, value) in (self.read)() {
+        for (label, value) in read {
             let labels: &[&str] = if label.is_empty() { &[] } else { &[&label] };
             self.values.with_label_values(labels).set(value);
         }
@@ -144,5 +155,21 @@ mod tests {
         for line in ["a_total 3", "b_total{kind=\"x\"} 1", "c_seconds_count 1", "d_bytes 7", "e_bytes{of=\"y\"} 8"] {
             assert!(text.lines().any(|one| one == line), "{line} in {text}");
         }
+    }
+
+    #[test]
+    fn scrapes_at_once_see_every_value() {
+        let metrics = Metrics::new();
+        metrics.gauges("e_bytes", "How much of each.", "of", || (0..64).map(|n| (n.to_string(), 1.0)).collect());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let text = metrics.text().unwrap();
+                        assert_eq!(text.lines().filter(|line| line.starts_with("e_bytes{")).count(), 64);
+                    }
+                });
+            }
+        });
     }
 }

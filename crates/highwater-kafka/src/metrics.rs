@@ -34,6 +34,15 @@ impl KafkaMetrics {
             &["api"],
         );
         let by_api = HANDLERS.iter().map(|handler| (handler.key, handler.key.to_string()));
+        let errors = metrics.counters(
+            "highwater_kafka_partition_errors_total",
+            "Partitions of Produce and Fetch that were answered with an error.",
+            &["api", "error"],
+        );
+        // Shown from the start, so that a dashboard finds the metric before the first error.
+        for key in [ApiKey::Produce, ApiKey::Fetch] {
+            errors.with_label_values(&[key.name(), ErrorCode::UnknownServerError.name()]);
+        }
         let requests = by_api.map(|(key, name)| (key.code(), requests.with_label_values(&[&name]))).collect();
         Self {
             requests: Arc::new(requests),
@@ -41,11 +50,7 @@ impl KafkaMetrics {
             response_bytes: metrics.counter("highwater_kafka_response_bytes_total", "Bytes of answers."),
             fetched_bytes: metrics
                 .counter("highwater_kafka_fetched_bytes_total", "Bytes of records that were given to consumers."),
-            errors: metrics.counters(
-                "highwater_kafka_partition_errors_total",
-                "Partitions of Produce and Fetch that were answered with an error.",
-                &["api", "error"],
-            ),
+            errors,
             accepted: metrics.counter("highwater_kafka_connections_accepted_total", "Connections that were accepted."),
             ended: metrics.counters(
                 "highwater_kafka_connections_ended_total",
@@ -71,7 +76,7 @@ impl KafkaMetrics {
     }
 
     pub(crate) fn partition_failed(&self, key: ApiKey, error: ErrorCode) {
-        self.errors.with_label_values(&[&key.to_string(), error.name()]).inc();
+        self.errors.with_label_values(&[key.name(), error.name()]).inc();
     }
 
     pub(crate) fn connected(&self) {

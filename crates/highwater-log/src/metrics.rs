@@ -44,6 +44,8 @@ pub enum FlushReason {
 }
 
 impl FlushReason {
+    const ALL: [Self; 4] = [Self::Full, Self::Acknowledgement, Self::Age, Self::Drain];
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -58,6 +60,11 @@ impl LogMetrics {
     /// Registers them.
     #[must_use]
     pub fn register(metrics: &Metrics) -> Self {
+        let flushes = metrics.counters("highwater_flushes_total", "Segments that were sealed, by reason.", &["reason"]);
+        // Shown from the start: a rate does not see a counter's first step from nothing.
+        for reason in FlushReason::ALL {
+            flushes.with_label_values(&[reason.as_str()]);
+        }
         Self {
             appended_batches: metrics.counter("highwater_appended_batches_total", "Batches that were given offsets."),
             appended_bytes: metrics.counter("highwater_appended_bytes_total", "Bytes of those batches."),
@@ -65,7 +72,7 @@ impl LogMetrics {
                 "highwater_backpressure_total",
                 "Appends that found no room in memory or in the write-ahead log and had to wait.",
             ),
-            flushes: metrics.counters("highwater_flushes_total", "Segments that were sealed, by reason.", &["reason"]),
+            flushes,
             flushed_bytes: metrics.counter("highwater_flushed_bytes_total", "Bytes of batches that the bucket has."),
             flush_seconds: metrics
                 .seconds("highwater_flush_seconds", "Time from the sealing of a segment to its commit."),

@@ -2,7 +2,15 @@
 
 use clap::{Parser, Subcommand};
 
+use clap_complete::Shell;
+
 use crate::commands::bucket::BucketCommand;
+use crate::commands::config;
+use crate::commands::consume::ConsumeArgs;
+use crate::commands::group::GroupCommand;
+use crate::commands::produce::ProduceArgs;
+use crate::commands::session::Brokers;
+use crate::commands::topic::TopicCommand;
 use crate::config::BrokerFlags;
 use crate::config::show::ShowArgs;
 
@@ -28,12 +36,53 @@ pub struct Cli {
 pub enum Command {
     /// Run a broker.
     Serve(BrokerFlags),
-    /// The settings of a broker.
+    /// Topics of a cluster.
+    Topic {
+        /// Which brokers.
+        #[command(flatten)]
+        brokers: Brokers,
+        /// What to do.
+        #[command(subcommand)]
+        command: TopicCommand,
+    },
+    /// Write lines as records.
+    Produce {
+        /// Which brokers.
+        #[command(flatten)]
+        brokers: Brokers,
+        /// What to write.
+        #[command(flatten)]
+        args: ProduceArgs,
+    },
+    /// Read records as lines.
+    Consume {
+        /// Which brokers.
+        #[command(flatten)]
+        brokers: Brokers,
+        /// What to read.
+        #[command(flatten)]
+        args: ConsumeArgs,
+    },
+    /// Consumer groups of a cluster.
+    Group {
+        /// Which brokers.
+        #[command(flatten)]
+        brokers: Brokers,
+        /// What to do.
+        #[command(subcommand)]
+        command: GroupCommand,
+    },
+    /// The settings of a broker, and the configurations of a cluster at work.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Set up and check a bucket.
     #[command(subcommand)]
     Bucket(BucketCommand),
+    /// Print the completions of a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
 }
 
 /// What can be asked about settings.
@@ -41,6 +90,36 @@ pub enum Command {
 pub enum ConfigCommand {
     /// Show what is in force and where each value came from, without starting a broker.
     Show(ShowArgs),
+    /// Show the configurations of a topic or broker of a cluster at work.
+    Describe {
+        /// Which brokers.
+        #[command(flatten)]
+        brokers: Brokers,
+        /// Whose.
+        #[command(flatten)]
+        args: config::DescribeArgs,
+    },
+    /// Change the configurations of a topic or broker of a cluster at work.
+    Alter {
+        /// Which brokers.
+        #[command(flatten)]
+        brokers: Brokers,
+        /// Whose, and what.
+        #[command(flatten)]
+        args: config::AlterArgs,
+    },
     /// Print the page about every setting, in Markdown.
     Reference,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn commands_and_flags_hold_together() {
+        Cli::command().debug_assert();
+    }
 }

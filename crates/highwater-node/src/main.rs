@@ -30,6 +30,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Command, ConfigCommand};
+use crate::commands::session;
 use crate::config::{BrokerFlags, ServeConfig, Settings};
 use crate::errors::StartError;
 
@@ -46,10 +47,34 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, StartError> {
+    let log = cli.log.clone();
+    let log = log.as_deref();
     match cli.command {
         Command::Serve(flags) => run_broker(&flags.with_log(cli.log)),
         Command::Config(ConfigCommand::Show(args)) => {
             config::show::run(args, cli.log)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Config(ConfigCommand::Describe { brokers, args }) => {
+            session::run(&brokers, log, async |cluster| commands::config::describe(cluster, &args).await)
+        }
+        Command::Config(ConfigCommand::Alter { brokers, args }) => {
+            session::run(&brokers, log, async |cluster| commands::config::alter(cluster, args).await)
+        }
+        Command::Topic { brokers, command } => {
+            session::run(&brokers, log, async |cluster| commands::topic::run(cluster, command).await)
+        }
+        Command::Group { brokers, command } => {
+            session::run(&brokers, log, async |cluster| commands::group::run(cluster, command).await)
+        }
+        Command::Produce { brokers, args } => {
+            session::run(&brokers, log, async |cluster| commands::produce::run(cluster, args).await)
+        }
+        Command::Consume { brokers, args } => {
+            session::run(&brokers, log, async |cluster| commands::consume::run(cluster, args).await)
+        }
+        Command::Completions { shell } => {
+            banner::print(&commands::completions::script(shell));
             Ok(ExitCode::SUCCESS)
         }
         Command::Bucket(command) => {

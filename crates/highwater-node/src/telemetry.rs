@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
@@ -46,9 +47,21 @@ impl LogFilter {
     }
 }
 
-fn read(text: &str) -> Result<EnvFilter, String> {
-    EnvFilter::try_new(text)
-        .map_err(|error| format!("'{text}' is not a log filter ({error}): try info, or highwater=debug"))
+/// A filter from its text.
+///
+/// # Errors
+/// What it does not take.
+pub fn read(text: &str) -> Result<EnvFilter, String> {
+    let refuse = |why: &str| format!("'{text}' is not a log filter ({why}): try info, or highwater=debug");
+    // Taken for a module of that name, a misspelt level would silence everything else.
+    let is_bare = |part: &&str| {
+        // The empty text would parse as a level.
+        !part.contains(['=', '[', ']', '{', '}']) && (part.is_empty() || part.parse::<LevelFilter>().is_err())
+    };
+    if let Some(part) = text.split(',').map(str::trim).find(is_bare) {
+        return Err(refuse(&format!("'{part}' is no level, and a module needs one, as in module=level")));
+    }
+    EnvFilter::try_new(text).map_err(|error| refuse(&error.to_string()))
 }
 
 /// Starts logging. `filter` is the flag; a bare level means that level for everything.
@@ -65,4 +78,21 @@ pub fn start(filter: Option<&str>, format: LogFormat) -> Result<LogFilter, Start
     // Somebody else's logging stays: only tests have one.
     drop(started);
     Ok(LogFilter { text: Arc::new(Mutex::new(text)), handle })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn misspelt_filters_are_refused() {
+        for good in
+            ["info", "OFF", "warn,highwater=debug", "a::b=trace, error", "highwater[produce]=debug", DEFAULT_FILTER]
+        {
+            assert!(read(good).is_ok(), "{good}");
+        }
+        for bad in ["", "  ", "inof", "highwater", "info,", "highwater=loud"] {
+            assert!(read(bad).is_err(), "'{bad}'");
+        }
+    }
 }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::telemetry;
 use serde_json::Value;
-use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::host_port::{Advertised, HostPort};
@@ -233,10 +233,7 @@ pub fn endpoint(_: &Kind, text: &str) -> Result<String, String> {
 
 /// Reads a log filter.
 pub fn filter(_: &Kind, text: &str) -> Result<String, String> {
-    if text.trim().is_empty() {
-        return Err(String::new());
-    }
-    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+    telemetry::read(text).map(|_| text.to_owned())
 }
 
 #[cfg(test)]

@@ -22,11 +22,16 @@ const INDEX: &str = "\
 /// The pages below `/debug`.
 pub fn routes() -> Router<Pages> {
     Router::new()
-        .route("/", get(async || INDEX))
+        .route("/", get(index))
         .route("/tasks", get(tasks))
         .route("/memory", get(memory))
         .route("/shards", get(shards))
         .route("/log", get(log).put(set_log))
+}
+
+/// What pages there are.
+pub async fn index() -> &'static str {
+    INDEX
 }
 
 async fn tasks(State(pages): State<Pages>) -> String {

@@ -46,6 +46,8 @@ pub fn start(listener: TcpListener, pages: Pages) {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics::page))
         .nest("/debug", debug::routes())
+        // The nested index is /debug alone.
+        .route("/debug/", get(debug::index))
         .with_state(pages);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
