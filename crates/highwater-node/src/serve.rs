@@ -200,7 +200,7 @@ fn engine_options(config: &ServeConfig, identity: Identity, remote: bool) -> Eng
         flush_interval: config.flush_interval,
         unflushed_max_bytes: config.unflushed_memory_bytes,
         tail_max_bytes: config.tail_memory_bytes,
-        block_cache_bytes: config.cache.memory_bytes,
+        block_cache_bytes: config.cache_memory_bytes,
         ..EngineOptions::new(config.data.join("wal"), identity.broker.0.as_u128(), remote)
     }
 }

@@ -122,13 +122,6 @@ keys! {
         kind::duration, Fallback::Value("100ms");
     /// Cap of the cache of segments in memory.
     CACHE_MEMORY_BYTES: u64 = "cache.memory.bytes", MEMORY, kind::size, Fallback::Value("128MiB");
-    /// Cap of the cache of segments on disk; 0 for none. There is none where the bucket is a
-    /// directory.
-    CACHE_DISK_BYTES: u64 = "cache.disk.bytes", Kind::Size { least: 0, most: 64 * TIB }, kind::size,
-        Fallback::Value("10GiB");
-    /// Directory of the cache on disk; what is in it may be deleted while the broker is down.
-    CACHE_DISK_DIR: PathBuf = "cache.disk.dir", Kind::Directory, kind::path,
-        Fallback::Unset("`cache` in the data directory");
     /// Memory for records that the bucket does not have yet; at the limit producers wait.
     UNFLUSHED_MEMORY_BYTES: u64 = "unflushed.memory.bytes", MEMORY, kind::size, Fallback::Value("128MiB");
     /// Memory for the newest flushed records, for consumers at the tail.

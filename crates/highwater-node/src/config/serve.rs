@@ -48,8 +48,8 @@ pub struct ServeConfig {
     pub flush_bytes: usize,
     /// Pace of flushes that are not full.
     pub flush_interval: Duration,
-    /// The cache of segments.
-    pub cache: CacheSettings,
+    /// Bytes of segments in memory, for readers behind the tail.
+    pub cache_memory_bytes: usize,
     /// Bytes of records that the bucket does not have yet.
     pub unflushed_memory_bytes: usize,
     /// Bytes of flushed records for consumers at the tail.
@@ -66,17 +66,6 @@ pub struct ServeConfig {
     pub connections_max_idle: Duration,
     /// From the first signal to the end.
     pub drain_limit: Duration,
-}
-
-/// Caps of the cache of segments.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CacheSettings {
-    /// Bytes in memory.
-    pub memory_bytes: usize,
-    /// Bytes on disk; 0 for no disk. There is no disk tier where the bucket is a directory.
-    pub disk_bytes: u64,
-    /// Where on disk, absolute.
-    pub disk_dir: PathBuf,
 }
 
 impl ServeConfig {
@@ -100,7 +89,7 @@ impl ServeConfig {
             wal_max_bytes: settings.value(&keys::WAL_MAX_BYTES)?,
             flush_bytes: bytes(settings, &keys::FLUSH_BYTES)?,
             flush_interval: settings.value(&keys::FLUSH_INTERVAL_MS)?,
-            cache: cache(settings, &data)?,
+            cache_memory_bytes: bytes(settings, &keys::CACHE_MEMORY_BYTES)?,
             unflushed_memory_bytes: bytes(settings, &keys::UNFLUSHED_MEMORY_BYTES)?,
             tail_memory_bytes: bytes(settings, &keys::TAIL_MEMORY_BYTES)?,
             request_memory_bytes: bytes(settings, &keys::REQUEST_MEMORY_BYTES)?,
@@ -125,7 +114,7 @@ impl ServeConfig {
         let fits = [
             (request, (&keys::REQUEST_MEMORY_BYTES.facts, self.request_memory_bytes)),
             (flush, (&keys::UNFLUSHED_MEMORY_BYTES.facts, self.unflushed_memory_bytes)),
-            (flush, (&keys::CACHE_MEMORY_BYTES.facts, self.cache.memory_bytes)),
+            (flush, (&keys::CACHE_MEMORY_BYTES.facts, self.cache_memory_bytes)),
         ];
         for ((part, bytes), (budget, budget_bytes)) in fits {
             if bytes > budget_bytes {
@@ -150,23 +139,6 @@ fn listeners(settings: &Settings) -> Result<Vec<Listener>, StartError> {
 
 fn all<'a, T>(key: &Key<T>, given: &'a [Given]) -> Result<Vec<(T, &'a Given)>, StartError> {
     given.iter().map(|given| settings::read(key, given).map(|value| (value, given))).collect()
-}
-
-fn cache(settings: &Settings, data: &Path) -> Result<CacheSettings, StartError> {
-    let dir = settings.get(&keys::CACHE_DISK_DIR)?.unwrap_or_else(|| data.join("cache"));
-    let disk_dir = absolute(settings, &keys::CACHE_DISK_DIR.facts, &dir)?;
-    if disk_dir == data {
-        return Err(StartError::Config(format!(
-            "{} {} is the data directory itself: give it a directory of its own",
-            settings.spelled(&keys::CACHE_DISK_DIR.facts),
-            data.display()
-        )));
-    }
-    Ok(CacheSettings {
-        memory_bytes: bytes(settings, &keys::CACHE_MEMORY_BYTES)?,
-        disk_bytes: settings.value(&keys::CACHE_DISK_BYTES)?,
-        disk_dir,
-    })
 }
 
 /// A size or a count of things in memory.

@@ -76,7 +76,6 @@ fn defaults() {
     assert_eq!(directory, &config.data.join("bucket"));
     assert!(config.store_url.starts_with("file:///"));
     assert_eq!(config.node_id, None);
-    assert_eq!(config.cache.disk_dir, config.data.join("cache"));
     assert_eq!((config.wal_max_bytes, config.flush_bytes), (1 << 30, 8 << 20));
     assert_eq!((config.max_connections, config.drain_limit), (16_000, Duration::from_secs(25)));
     let filter = resolve(&["--log", "debug"]).unwrap().log;
