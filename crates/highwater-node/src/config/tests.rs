@@ -198,7 +198,6 @@ fn mistakes_on_the_command_line() {
             vec!["--flush-bytes", "16MiB", "--cache-memory-bytes", "8MiB"],
             "--flush-bytes is 16MiB, which is more than --cache",
         ),
-        (vec!["--data", "/x", "--cache-disk-dir", "/x"], "--cache-disk-dir /x is the data directory itself"),
         (vec!["--log", "=="], "--log takes a log filter"),
         (vec!["--config-file", "/no/such/file.toml"], "--config-file takes a TOML file; got '/no/such/file.toml': "),
     ] {
