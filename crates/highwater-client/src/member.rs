@@ -293,7 +293,7 @@ async fn share_out(
         for (member, run) in members.iter().zip(ranges(count, members.len())) {
             let partitions: Vec<i32> = run.filter_map(|partition| i32::try_from(partition).ok()).collect();
             if !partitions.is_empty() {
-                let run = AssignmentTopicPartition { topic: Str::from(&topic), partitions, ..Default::default() };
+                let run = AssignmentTopicPartition { topic: Str::from(&topic), partitions };
                 given.entry(member.clone()).or_default().push(run);
             }
         }

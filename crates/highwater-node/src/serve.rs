@@ -167,7 +167,8 @@ async fn start(env: &Env, config: &ServeConfig, pages: Pages, started: &mut Star
     progress.watch(engine.log());
     let watched = engine.log();
     readiness.watch_leadership(Box::new(move || watched.is_ready()));
-    let kafka = start_kafka(env, config, identity, &kafka_at, sockets, &engine, meta, &observed)?;
+    let kafka =
+        start_kafka(env, config, identity, &kafka_at, sockets, Below { engine: &engine, meta, observed: &observed })?;
     process::warn_of_few_open_files(config.max_connections);
     readiness.set(Phase::Ready);
     banner::print(&banner::lines(config, &kafka_at, http_address));
@@ -261,16 +262,22 @@ async fn lead(
     }
 }
 
+/// What the front door stands on, and where it counts.
+struct Below<'a> {
+    engine: &'a Engine,
+    meta: MetaClient,
+    observed: &'a Observed,
+}
+
 fn start_kafka(
     env: &Env,
     config: &ServeConfig,
     identity: Identity,
     kafka_at: &[(SocketAddr, Endpoint)],
     sockets: Vec<TcpListener>,
-    engine: &Engine,
-    meta: MetaClient,
-    observed: &Observed,
+    below: Below<'_>,
 ) -> Result<Server, StartError> {
+    let Below { engine, meta, observed } = below;
     let node = identity.node_id;
     let kafka = KafkaConfig {
         rack: config.zone.clone(),
