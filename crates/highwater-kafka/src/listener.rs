@@ -194,7 +194,11 @@ impl<S: Service> Accepting<S> {
                 futures::future::Either::Left((end, _)) => Some(end),
                 futures::future::Either::Right(_) => None,
             };
-            metrics.ended(end.as_ref());
+            metrics.ended(match end {
+                Some(End::Quiet(_)) => "quietly",
+                Some(End::Fault(_)) => "fault",
+                None => "shutdown",
+            });
             match end {
                 Some(End::Quiet(why)) => tracing::debug!(peer = %peer.address, why, "connection ended"),
                 Some(End::Fault(why)) => tracing::info!(peer = %peer.address, %why, "connection closed"),

@@ -8,8 +8,6 @@ use highwater_env::metrics::{Histogram, IntCounter, IntCounterVec, Metrics};
 use highwater_wire::{ApiKey, ErrorCode};
 
 use crate::budget::ByteBudget;
-use crate::connection::End;
-use crate::handlers::HANDLERS;
 
 /// Metrics of one front door. Clones count together.
 #[derive(Clone, Debug)]
@@ -25,15 +23,15 @@ pub struct KafkaMetrics {
 }
 
 impl KafkaMetrics {
-    /// Registers them.
+    /// Registers them, for these APIs.
     #[must_use]
-    pub fn register(metrics: &Metrics) -> Self {
+    pub fn register(metrics: &Metrics, apis: impl IntoIterator<Item = ApiKey>) -> Self {
         let requests = metrics.seconds_by(
             "highwater_kafka_request_seconds",
             "Time from a request to its answer, by API; of Fetch and the group APIs waiting is a part.",
             &["api"],
         );
-        let by_api = HANDLERS.iter().map(|handler| (handler.key, handler.key.to_string()));
+        let by_api = apis.into_iter().map(|key| (key, key.to_string()));
         let errors = metrics.counters(
             "highwater_kafka_partition_errors_total",
             "Partitions of Produce and Fetch that were answered with an error.",
@@ -83,13 +81,8 @@ impl KafkaMetrics {
         self.accepted.inc();
     }
 
-    /// `None`: cut off at the end of the drain.
-    pub(crate) fn ended(&self, end: Option<&End>) {
-        let how = match end {
-            Some(End::Quiet(_)) => "quietly",
-            Some(End::Fault(_)) => "fault",
-            None => "shutdown",
-        };
+    /// `how` is one of a few words of ours.
+    pub(crate) fn ended(&self, how: &'static str) {
         self.ended.with_label_values(&[how]).inc();
     }
 }
@@ -97,7 +90,7 @@ impl KafkaMetrics {
 impl Default for KafkaMetrics {
     /// Nobody looks at them.
     fn default() -> Self {
-        Self::register(&Metrics::new())
+        Self::register(&Metrics::new(), [])
     }
 }
 

@@ -7,12 +7,13 @@
 //!   committing. - `manifest`: what a shard knows of its segments. - `recover`: taking over;
 //!   `replay`: the local log after a crash; `leader`: a leadership from its begin to its end.
 //! - [`wal`]: the local write-ahead log. - `read`: the tail and the bucket.
-//! - [`metrics`]: what operators see.
+//! - [`metrics`]: what operators see; `gauges`: what is asked for when they look.
 
 pub mod api;
 mod deletion;
 pub mod engine;
 mod flush;
+mod gauges;
 mod inspect;
 mod leader;
 mod manifest;

@@ -5,8 +5,6 @@ use std::time::Duration;
 use highwater_env::metrics::{Histogram, IntCounter, IntCounterVec, Metrics};
 use highwater_journal::JournalMetrics;
 
-use crate::engine::Log;
-
 /// Metrics of one engine. Clones count together.
 #[derive(Clone, Debug)]
 pub struct LogMetrics {
@@ -152,29 +150,6 @@ impl LogMetrics {
 
     pub(crate) fn set_aside(&self, batches: usize) {
         self.deposed_batches.inc_by(batches as u64);
-    }
-
-    /// Shows what a running engine can be asked for.
-    pub fn watch(metrics: &Metrics, log: &Log) {
-        let of = log.clone();
-        metrics.gauge("highwater_shards_led", "Shards that this broker leads and serves.", move || {
-            of.shards().iter().filter(|shard| shard.epoch.is_some()).count() as f64
-        });
-        let of = log.clone();
-        metrics.gauge("highwater_shards", "Shards of the cluster.", move || of.shards().len() as f64);
-        let of = log.clone();
-        metrics.gauge("highwater_live_segments", "Segments that the manifests refer to.", move || {
-            of.shards().iter().map(|shard| shard.segments).sum::<usize>() as f64
-        });
-        let of = log.clone();
-        metrics.gauges("highwater_wal_disk_bytes", "Bytes of the write-ahead log on disk.", "state", move || {
-            let usage = of.wal_usage();
-            vec![
-                ("all".to_owned(), usage.disk_bytes as f64),
-                ("pinned".to_owned(), usage.pinned_bytes as f64),
-                ("limit".to_owned(), usage.max_bytes as f64),
-            ]
-        });
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use highwater_env::Env;
 use highwater_env::real::RealEnv;
 use highwater_groups::{GroupSettings, Groups, PartitionOffsetsLog};
+use highwater_kafka::handlers::HANDLERS;
 use highwater_kafka::{
     Broker, Endpoint, Gate, KafkaConfig, KafkaMetrics, NamedBudget, OFFSETS_TOPIC, Server, SingleBroker,
 };
@@ -287,7 +288,7 @@ fn start_kafka(
         connections_max_idle: config.connections_max_idle,
         request_memory_bytes: config.request_memory_bytes,
         fetch_memory_bytes: config.fetch_memory_bytes,
-        metrics: KafkaMetrics::register(&observed.metrics),
+        metrics: KafkaMetrics::register(&observed.metrics, HANDLERS.iter().map(|handler| handler.key)),
         ..KafkaConfig::new(node)
     };
     let of = meta.clone();

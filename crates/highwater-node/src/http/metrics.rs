@@ -8,7 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use highwater_env::metrics::Metrics;
 use highwater_kafka::{NamedBudget, Server};
-use highwater_log::{Log, LogMetrics};
+use highwater_log::Log;
 use highwater_meta::MetaClient;
 
 use super::Pages;
@@ -56,7 +56,7 @@ impl Observed {
     pub fn watch(&self, log: &Log, meta: &MetaClient, server: &Server, fetches: NamedBudget) {
         // Set once: a broker has one engine.
         let _ = self.engine.set(log.clone());
-        LogMetrics::watch(&self.metrics, log);
+        log.show(&self.metrics);
         let connections = server.connection_count();
         self.metrics.gauge("highwater_kafka_connections", "Connections that are open.", move || connections() as f64);
         let of = meta.clone();
