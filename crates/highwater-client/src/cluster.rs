@@ -148,6 +148,10 @@ impl Cluster {
         request: &R,
         limit: Duration,
     ) -> Result<R::Response, ClientError> {
+        // A call that was given up half-way has left its answer behind.
+        if self.connections.get(&node).is_some_and(|connection| connection.due() > 0) {
+            self.forget(node);
+        }
         let outcome = self.connection(node).await?.call_within(request, limit).await;
         if outcome.is_err() {
             self.forget(node);
@@ -189,7 +193,7 @@ impl Cluster {
             match self.call(ANY, &request).await {
                 Ok(response) => break response,
                 // The broker that was asked may be gone, and another one there.
-                Err(error @ ClientError::Connection { .. }) => {
+                Err(error @ (ClientError::Connection { .. } | ClientError::NoBroker { .. })) => {
                     if self.addresses.is_empty() || !self.pause(deadline).await {
                         return Err(error);
                     }

@@ -29,6 +29,8 @@ pub struct Connection {
     /// Oldest and newest version by API.
     versions: BTreeMap<i16, (i16, i16)>,
     next_correlation: i32,
+    /// Requests whose answers have not been read: also those of calls that were given up.
+    due: usize,
 }
 
 /// A request whose answer is to be read.
@@ -58,6 +60,7 @@ impl Connection {
             stream,
             versions: BTreeMap::from([(ApiKey::ApiVersions.code(), (0, ApiVersionsRequest::NEWEST))]),
             next_correlation: 0,
+            due: 0,
         };
         connection.learn_versions().await?;
         Ok(connection)
@@ -82,6 +85,11 @@ impl Connection {
     /// Whom it is to.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Answers that are still to come.
+    pub const fn due(&self) -> usize {
+        self.due
     }
 
     /// Whether the broker serves an API at all.
@@ -130,6 +138,7 @@ impl Connection {
             .encode(&mut encoder, R::KEY.request_header_version(version))
             .and_then(|()| request.write(&mut encoder, version))
             .map_err(|error| ClientError::Invalid(format!("{} {version} cannot be written: {error}", R::KEY)))?;
+        self.due += 1;
         for chunk in encoder.finish() {
             self.stream.write_all(&chunk).await.map_err(|source| self.broken(source))?;
         }
@@ -158,6 +167,7 @@ impl Connection {
             Ok(frame) => frame.map_err(|source| self.broken(source))?,
             Err(_) => return Err(ClientError::TimedOut { address: self.address.clone(), api: R::KEY, limit }),
         };
+        self.due = self.due.saturating_sub(1);
         let malformed = |detail: String| ClientError::Malformed { address: self.address.clone(), api: R::KEY, detail };
         let mut decoder = Decoder::new(frame);
         let header = ResponseHeader::decode(&mut decoder, R::KEY.response_header_version(sent.version))

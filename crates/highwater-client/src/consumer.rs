@@ -147,6 +147,10 @@ impl Consumer {
         if !self.unpacked.is_empty() {
             return Ok(self.unpacked.drain(..).collect());
         }
+        if self.positions.is_empty() {
+            // A member without partitions waits for the next sharing out.
+            cluster.env().sleep(self.wait).await;
+        }
         let mut by_leader: BTreeMap<i32, Vec<(usize, i32)>> = BTreeMap::new();
         for (key, position) in &self.positions {
             by_leader.entry(position.leader).or_default().push(*key);

@@ -13,28 +13,26 @@ use crate::telemetry;
 /// Which brokers.
 #[derive(Clone, Debug, Args)]
 pub struct Brokers {
-    /// Some brokers of the cluster, HOST:PORT separated by commas.
-    #[arg(
-        long,
-        short = 'b',
-        value_name = "HOST:PORT",
-        default_value = "127.0.0.1:9092",
-        value_delimiter = ',',
-        global = true
-    )]
-    pub bootstrap: Vec<String>,
+    /// Some brokers of the cluster, HOST:PORT separated by commas; without it, HIGHWATER_BOOTSTRAP,
+    /// else 127.0.0.1:9092.
+    #[arg(long, short = 'b', value_name = "HOST:PORT", value_delimiter = ',', global = true)]
+    pub bootstrap: Option<Vec<String>>,
 }
 
 /// The variable that stands in for `--bootstrap`.
 const BOOTSTRAP_VARIABLE: &str = "HIGHWATER_BOOTSTRAP";
+/// Where `highwater serve` listens by itself.
+const DEFAULT_BOOTSTRAP: &str = "127.0.0.1:9092";
 
 impl Brokers {
-    /// The flag, or the variable where only the default is left.
+    /// The flag, else the variable, else the default.
     fn addresses(&self) -> Vec<String> {
-        let unset = self.bootstrap == ["127.0.0.1:9092"];
+        if let Some(given) = &self.bootstrap {
+            return given.clone();
+        }
         match std::env::var(BOOTSTRAP_VARIABLE) {
-            Ok(list) if unset && !list.trim().is_empty() => list.split(',').map(|one| one.trim().to_owned()).collect(),
-            _ => self.bootstrap.clone(),
+            Ok(list) if !list.trim().is_empty() => list.split(',').map(|one| one.trim().to_owned()).collect(),
+            _ => vec![DEFAULT_BOOTSTRAP.to_owned()],
         }
     }
 }
