@@ -45,7 +45,7 @@ use crate::api_key::{ApiSpec, VersionRange};
 /// An API by its number on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(i16)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = \"the names are the protocol's own\")]
 pub enum ApiKey {\n",
     );
     let (mut all, mut from, mut specs) = (String::new(), String::new(), String::new());
@@ -125,7 +125,7 @@ use crate::{{ApiKey, DecodeError, Decoder, EncodeError, Encoder}};
 {uses}
 /// The {noun} of any API.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = \"the names are the protocol's own\")]
 #[allow(clippy::large_enum_variant, reason = \"lives on the stack of one request\")]
 pub enum {kind} {{ {variants} }}
 
@@ -157,7 +157,7 @@ pub fn error_codes(file: &File) -> Result<String> {
     out += "/// An error code of the protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(i16)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = \"the names are the protocol's own\")]
 pub enum ErrorCode {\n";
     let (mut all, mut from, mut names, mut retriable) = (String::new(), String::new(), String::new(), Vec::new());
     for error in &file.errors {

@@ -60,7 +60,7 @@ pub enum Base {
 
 /// The numbers of the protocol, all big-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names are the protocol's own")]
 pub enum Number {
     Int8,
     Int16,

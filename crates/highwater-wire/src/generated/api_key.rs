@@ -7,7 +7,7 @@ use crate::api_key::{ApiSpec, VersionRange};
 /// An API by its number on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(i16)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names are the protocol's own")]
 pub enum ApiKey {
     Produce = 0,
     Fetch = 1,

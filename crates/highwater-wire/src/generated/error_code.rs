@@ -5,7 +5,7 @@
 /// An error code of the protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(i16)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names are the protocol's own")]
 pub enum ErrorCode {
     UnknownServerError = -1,
     #[default]

@@ -84,7 +84,7 @@ use super::write_txn_markers::WriteTxnMarkersResponse;
 
 /// The response of any API.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names are the protocol's own")]
 #[allow(clippy::large_enum_variant, reason = "lives on the stack of one request")]
 pub enum Response {
     Produce(ProduceResponse),
