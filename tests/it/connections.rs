@@ -7,7 +7,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use highwater_tests::clients::{At, Client, DEADLINE};
+use highwater_tests::clients::{At, Client, Codec, DEADLINE};
 use highwater_tests::highwater::{Highwater, Store};
 use highwater_tests::memory;
 use highwater_tests::parts::{Parts, highwater_binary};
@@ -147,7 +147,7 @@ impl World {
         let lines: String = (0..RECORDS).map(|number| format!("key-{number}\tvalue-{number}\n")).collect();
         fs::write(&input, lines)?;
         self.at().create_topic(topic, 2)?;
-        Client::Kcat.produce(&self.at(), topic, &input)?;
+        Client::Kcat.produce(&self.at(), topic, &input, Codec::None)?;
         let mut read = 0;
         Client::Kcat.consume(&self.at(), topic)?.drain(DEADLINE, |_| {
             read += 1;

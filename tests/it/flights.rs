@@ -1,7 +1,7 @@
 //! 336,776 flights through every client, read by every client: equal, and in order.
 
 use anyhow::{Context, Result};
-use highwater_tests::clients::{ALL, Client, DEADLINE};
+use highwater_tests::clients::{Client, Codec, DEADLINE, SHARING};
 use highwater_tests::flights::{COUNT, Flights, Ledger};
 
 use crate::stage::{self, Stage};
@@ -21,9 +21,9 @@ fn flights_on_a_bucket() -> Result<()> {
 fn through_all_clients(stage: &mut Stage) -> Result<()> {
     let flights = Flights::read(&stage.parts.flights())?;
     assert_eq!(flights.len(), COUNT);
-    for producer in ALL {
+    for producer in SHARING {
         stage.at().create_topic(&topic(producer), PARTITIONS as u32)?;
-        producer.produce(&stage.at(), &topic(producer), &stage.parts.flights())?;
+        producer.produce(&stage.at(), &topic(producer), &stage.parts.flights(), Codec::None)?;
     }
     read_by_all(stage, &flights).context("fresh")?;
     stage.broker.terminate()?;
@@ -39,8 +39,8 @@ fn topic(producer: Client) -> String {
 }
 
 fn read_by_all(stage: &Stage, flights: &Flights) -> Result<()> {
-    for producer in ALL {
-        for consumer in ALL {
+    for producer in SHARING {
+        for consumer in SHARING {
             let mut ledger = Ledger::new(flights, producer, 0..COUNT);
             let stream = consumer.consume(&stage.at(), &topic(producer))?;
             let read = stream.drain(DEADLINE, |record| ledger.take(&record));

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use highwater_tests::clients::{ALL, Client, DEADLINE, assigned_partitions};
+use highwater_tests::clients::{Client, Codec, DEADLINE, SHARING, assigned_partitions};
 use highwater_tests::flights::{Flights, Ledger};
 use highwater_tests::records::Stream;
 use highwater_tests::wait;
@@ -44,9 +44,9 @@ fn each_client_alone(stage: &mut Stage) -> Result<()> {
     let input = stage.place.join("alone.tsv");
     flights.write(0..FLIGHTS, &input)?;
     stage.at().create_topic("alone", PARTITIONS as u32)?;
-    Client::Java.produce(&stage.at(), "alone", &input)?;
+    Client::Java.produce(&stage.at(), "alone", &input, Codec::None)?;
     let mut ledgers = Vec::new();
-    for client in ALL {
+    for client in SHARING {
         let mut ledger = Ledger::new(&flights, Client::Java, 0..FLIGHTS);
         let mut member = client.member(&stage.at(), "alone", &alone(client))?;
         let read = read_until(&mut [&mut member], &mut ledger, FIRST_HALF);
@@ -80,7 +80,7 @@ fn all_clients_together(stage: &mut Stage) -> Result<()> {
         flights.write(range.clone(), &input)?;
         let mut ledger = Ledger::new(&flights, Client::Confluent, range);
         let mut members = join_all(stage).context(name)?;
-        Client::Confluent.produce(&stage.at(), "together", &input)?;
+        Client::Confluent.produce(&stage.at(), "together", &input, Codec::None)?;
         let mut streams: Vec<&mut Stream> = members.iter_mut().collect();
         read_until(&mut streams, &mut ledger, FIRST_HALF)
             .and_then(|()| stay_silent(&mut streams))
@@ -104,7 +104,7 @@ fn restart(stage: &mut Stage) -> Result<()> {
 /// partition, and together they have all of them.
 fn join_all(stage: &Stage) -> Result<Vec<Stream>> {
     let mut members = Vec::new();
-    for client in ALL {
+    for client in SHARING {
         members.push(client.member(&stage.at(), "together", "together")?);
     }
     wait::until(Duration::from_secs(60), "the group to settle", || {

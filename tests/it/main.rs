@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod bucket;
+mod codecs;
 mod command_line;
 mod configuration;
 mod connections;

@@ -6,7 +6,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use highwater_tests::clients::{At, Client, DEADLINE};
+use highwater_tests::clients::{At, Client, Codec, DEADLINE};
 use highwater_tests::flights::{COUNT, Flights};
 use highwater_tests::highwater::{Highwater, Store};
 use highwater_tests::http;
@@ -26,7 +26,7 @@ fn metrics_move_with_the_clients_and_are_well_formed() -> Result<()> {
     let address = format!("127.0.0.1:{}", broker.port());
     let at = At { broker: &address, parts: &parts, place: &place };
     at.create_topic("flights", 4)?;
-    Client::Kcat.produce(&at, "flights", &parts.flights())?;
+    Client::Kcat.produce(&at, "flights", &parts.flights(), Codec::None)?;
     let flights = Flights::read(&parts.flights())?;
     ensure!(flights.len() == COUNT, "the data set");
     let mut read = 0;

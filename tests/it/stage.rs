@@ -3,6 +3,7 @@
 use anyhow::Result;
 use highwater_tests::clients::At;
 use highwater_tests::highwater::Store;
+use highwater_tests::localstack::LocalStack;
 use highwater_tests::minio::Minio;
 use highwater_tests::parts::Parts;
 use highwater_tests::place::Place;
@@ -12,7 +13,7 @@ use highwater_tests::system::{Broker, System};
 pub struct Stage {
     pub broker: Broker,
     address: String,
-    _minio: Option<Minio>,
+    _bucket: Option<Bucket>,
     pub parts: Parts,
     pub place: Place,
 }
@@ -22,6 +23,12 @@ impl Stage {
     pub fn at(&self) -> At<'_> {
         At { broker: &self.address, parts: &self.parts, place: &self.place }
     }
+}
+
+/// The service that a broker's bucket is in.
+enum Bucket {
+    Minio(#[expect(dead_code, reason = "it runs as long as this lives")] Minio),
+    LocalStack(#[expect(dead_code, reason = "it runs as long as this lives")] LocalStack),
 }
 
 /// Runs a test on a broker whose bucket is its data directory.
@@ -39,20 +46,31 @@ pub fn on_bucket(name: &str, test: impl FnOnce(&mut Stage) -> Result<()>) -> Res
     let (parts, place) = (Parts::from_environment()?, Place::new(name)?);
     let minio = Minio::start(&parts, &place)?;
     let store = Store::Bucket { endpoint: minio.endpoint(), prefix: name.to_owned() };
-    on_stage(parts, place, Some(minio), store, test)
+    on_stage(parts, place, Some(Bucket::Minio(minio)), store, test)
+}
+
+/// As [`on_bucket`], in a LocalStack of its own.
+pub fn on_localstack(name: &str, test: impl FnOnce(&mut Stage) -> Result<()>) -> Result<()> {
+    if !is_highwater()? {
+        return Ok(());
+    }
+    let (parts, place) = (Parts::from_environment()?, Place::new(name)?);
+    let localstack = LocalStack::start(&parts, &place)?;
+    let store = Store::Bucket { endpoint: localstack.endpoint(), prefix: name.to_owned() };
+    on_stage(parts, place, Some(Bucket::LocalStack(localstack)), store, test)
 }
 
 fn on_stage(
     parts: Parts,
     place: Place,
-    minio: Option<Minio>,
+    bucket: Option<Bucket>,
     store: Store,
     test: impl FnOnce(&mut Stage) -> Result<()>,
 ) -> Result<()> {
     let broker = Broker::start(System::from_environment()?, &parts, &place, store);
     let broker = broker.inspect_err(|_| place.keep())?;
     let address = broker.address();
-    let mut stage = Stage { broker, address, _minio: minio, parts, place };
+    let mut stage = Stage { broker, address, _bucket: bucket, parts, place };
     test(&mut stage).inspect_err(|_| stage.place.keep())
 }
 

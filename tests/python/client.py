@@ -4,7 +4,7 @@ Usage: client.py ROLE BROKER ARGUMENTS...
 
   create-topic TOPIC PARTITIONS    creates a topic and waits for its leaders
   delete-topic TOPIC               deletes a topic
-  produce TOPIC FILE               sends lines of `key TAB value` (an empty key is null), header seq
+  produce TOPIC FILE CODEC         sends lines of `key TAB value` (an empty key is null), header seq
   consume TOPIC                    prints a topic from its beginning to its present end
   member TOPIC GROUP               prints as a member of a group until SIGTERM, then commits
   tail TOPIC PARTITIONS            prints a topic from its beginning, on and on, until SIGTERM
@@ -16,24 +16,15 @@ ends the program with a status other than 0.
 """
 
 import random
-import signal
 import sys
 import time
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from records import end_on_signals, printed, rows, say, say_partitions, stopped
+
 BEGINNING = -2
-stopped = False
-
-
-def stop(_signal, _frame):
-    global stopped
-    stopped = True
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def create_topic(broker, topic, partitions):
@@ -55,7 +46,7 @@ def delete_topic(broker, topic):
     admin.delete_topics([topic], operation_timeout=30)[topic].result(60)
 
 
-def produce(broker, topic, path):
+def produce(broker, topic, path, codec):
     failures = []
 
     def delivered(error, _message):
@@ -66,24 +57,20 @@ def produce(broker, topic, path):
         {
             "bootstrap.servers": broker,
             "enable.idempotence": True,
+            "compression.type": codec,
             "linger.ms": 5,
             "queue.buffering.max.messages": 200_000,
             "message.timeout.ms": 120_000,
         }
     )
-    with open(path, "rb") as lines:
-        for line in lines:
-            key, value = line[:-1].split(b"\t", 1)
-            number = value[len(b'{"seq":') : value.index(b",")]
-            while True:
-                try:
-                    producer.produce(
-                        topic, value, key or None, headers=[("seq", number)], callback=delivered
-                    )
-                    break
-                except BufferError:
-                    producer.poll(0.1)
-            producer.poll(0)
+    for key, value, number in rows(path):
+        while True:
+            try:
+                producer.produce(topic, value, key, headers=[("seq", number)], callback=delivered)
+                break
+            except BufferError:
+                producer.poll(0.1)
+        producer.poll(0)
     left = producer.flush(120)
     if failures or left:
         sys.exit(f"{left} not sent, {len(failures)} failed: {failures[:3]}")
@@ -100,13 +87,8 @@ def print_records(messages, out):
                 say(f"transient: {error}")
                 continue
             raise KafkaException(error)
-        key, value = message.key(), message.value()
-        headers = message.headers() or []
-        text = ",".join(f"{name}={content.decode()}" for name, content in headers)
-        key_len = -1 if key is None else len(key)
-        value_len = -1 if value is None else len(value)
-        head = f"{message.partition()} {message.offset()} {key_len} {value_len} {text}\n"
-        out.write(b"".join((head.encode(), key or b"", value or b"", b"\n")))
+        where = message.partition(), message.offset()
+        out.write(printed(*where, message.key(), message.value(), message.headers()))
 
 
 # A broker that is down for a moment; the library connects again by itself.
@@ -151,8 +133,8 @@ def consume(broker, topic):
 
 
 def member(broker, topic, group):
-    def names(partitions):
-        return ", ".join(f"{p.topic} [{p.partition}]" for p in partitions)
+    def tell(what):
+        return lambda _, found: say_partitions(what, [(p.topic, p.partition) for p in found])
 
     reader = consumer(
         broker,
@@ -163,11 +145,7 @@ def member(broker, topic, group):
             "partition.assignment.strategy": "range",
         },
     )
-    reader.subscribe(
-        [topic],
-        on_assign=lambda _, partitions: say(f"assigned: {names(partitions)}"),
-        on_revoke=lambda _, partitions: say(f"revoked: {names(partitions)}"),
-    )
+    reader.subscribe([topic], on_assign=tell("assigned"), on_revoke=tell("revoked"))
     read_on(reader)
 
 
@@ -179,7 +157,7 @@ def tail(broker, topic, partitions):
 
 def read_on(reader):
     out = sys.stdout.buffer
-    while not stopped:
+    while not stopped():
         for _ in print_records(reader.consume(1_000, 0.1), out):
             pass
         out.flush()
@@ -219,7 +197,7 @@ def load(broker, topic, partitions, rate):
         }
     )
     last, allowance, sent, next_flush = time.monotonic(), 0.0, 0, 0.0
-    while not stopped:
+    while not stopped():
         now = time.monotonic()
         # A broker that was down must not be met by everything that it missed, all at once.
         allowance = min(allowance + (now - last) * rate, rate / 10)
@@ -279,6 +257,5 @@ ROLES = {
 }
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    end_on_signals()
     ROLES[sys.argv[1]](*sys.argv[2:])

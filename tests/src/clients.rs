@@ -1,8 +1,9 @@
-//! kcat, confluent-kafka and the Java client behind one interface.
+//! Kafka's clients behind one interface.
 //!
 //! All of them produce lines of `key TAB value` (an empty key is null) and print what they consume in
-//! the form of [`crate::records`]. The programs of the latter two stand in `tests/python` and
-//! `tests/java`. Every group member uses the range assignor, so that all three can share a group.
+//! the form of [`crate::records`]. But for kcat each is a program of `tests/`: `python`, `java`, `node`
+//! or `rdkafka-client`. Members of kcat, confluent-kafka and Java use the range assignor, so that the three
+//! can share a group.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +22,7 @@ const KCAT_FORMAT: &str = "%p %o %K %S %h\n%k%s\n";
 /// For a client that sends or reads a whole data set on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(180);
 
-/// One of the three clients.
+/// One of Kafka's clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Client {
     /// kcat 1.7 over librdkafka 2.0.
@@ -30,10 +31,53 @@ pub enum Client {
     Confluent,
     /// Apache Kafka's own client.
     Java,
+    /// kafka-python, a client of its own.
+    KafkaPython,
+    /// aiokafka, a client of its own.
+    AioKafka,
+    /// kafkajs, a client of its own.
+    KafkaJs,
+    /// The rdkafka crate over its librdkafka.
+    RdKafka,
 }
 
-/// Every client.
-pub const ALL: [Client; 3] = [Client::Kcat, Client::Confluent, Client::Java];
+/// The clients that have every role of [`Client`] and can share a group.
+pub const SHARING: [Client; 3] = [Client::Kcat, Client::Confluent, Client::Java];
+
+/// The clients that are programmed with: those of the languages, each of which can choose its codec.
+pub const PROGRAMMED: [Client; 6] =
+    [Client::Confluent, Client::Java, Client::KafkaPython, Client::AioKafka, Client::KafkaJs, Client::RdKafka];
+
+/// How a producer compresses its batches; every client of [`PROGRAMMED`] has all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codec {
+    /// Not at all.
+    None,
+    /// RFC 1952.
+    Gzip,
+    /// Framed as xerial does, or bare: kafkajs.
+    Snappy,
+    /// LZ4's frame format.
+    Lz4,
+    /// RFC 8878.
+    Zstd,
+}
+
+/// Every codec of a record batch.
+pub const CODECS: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
+
+impl Codec {
+    /// Its name in `compression.type`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Snappy => "snappy",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
+}
 
 impl Client {
     /// A name for logs, topics and groups.
@@ -42,6 +86,10 @@ impl Client {
             Self::Kcat => "kcat",
             Self::Confluent => "confluent",
             Self::Java => "java",
+            Self::KafkaPython => "kafka-python",
+            Self::AioKafka => "aiokafka",
+            Self::KafkaJs => "kafkajs",
+            Self::RdKafka => "rdkafka",
         }
     }
 
@@ -52,17 +100,17 @@ impl Client {
     }
 
     /// Produces the lines of `input` and waits until all of them are acknowledged.
-    pub fn produce(self, at: &At<'_>, topic: &str, input: &Path) -> Result<()> {
+    pub fn produce(self, at: &At<'_>, topic: &str, input: &Path, codec: Codec) -> Result<()> {
         let mut command = match self {
             Self::Kcat => {
                 let mut command = kcat(at);
                 command.args(["-P", "-t", topic, "-K", "\t", "-Z", "-H", "client=kcat"]);
-                command.args(["-X", "linger.ms=5", "-l"]).arg(input);
+                command.args(["-X", "linger.ms=5", "-z", codec.name(), "-l"]).arg(input);
                 command
             }
-            Self::Confluent | Self::Java => {
-                let mut command = self.program(at, "produce");
-                command.arg(topic).arg(input);
+            _ => {
+                let mut command = self.program(at, "produce")?;
+                command.arg(topic).arg(input).arg(codec.name());
                 command
             }
         };
@@ -70,7 +118,7 @@ impl Client {
         Process::start(&name, &mut command, &at.place.log(&name))?.wait_for_success(DEADLINE)
     }
 
-    /// Reads a topic from its beginning to its present end.
+    /// Reads a topic from its beginning to its present end: a role of the clients of [`SHARING`].
     pub fn consume(self, at: &At<'_>, topic: &str) -> Result<Stream> {
         let command = match self {
             Self::Kcat => {
@@ -79,8 +127,8 @@ impl Client {
                 command.args(["-X", "check.crcs=true", "-f", KCAT_FORMAT]);
                 command
             }
-            Self::Confluent | Self::Java => {
-                let mut command = self.program(at, "consume");
+            _ => {
+                let mut command = self.program(at, "consume")?;
                 command.arg(topic);
                 command
             }
@@ -99,8 +147,8 @@ impl Client {
                 command.arg(topic);
                 command
             }
-            Self::Confluent | Self::Java => {
-                let mut command = self.program(at, "member");
+            _ => {
+                let mut command = self.program(at, "member")?;
                 command.args([topic, group]);
                 command
             }
@@ -113,19 +161,22 @@ impl Client {
         Stream::start(&name, &mut command, &at.place.fresh_log(&name))
     }
 
-    fn program(self, at: &At<'_>, role: &str) -> Command {
-        match self {
-            Self::Kcat => kcat(at),
-            Self::Confluent => python(at, role),
-            Self::Java => {
-                let mut command = Command::new("java");
-                let jars = at.parts.kafka_jars().join("*");
-                let path = [at.parts.java_client(), jars].map(|path| path.display().to_string());
-                command.args(["-Xmx512M", "-XX:TieredStopAtLevel=1", "-cp", &path.join(":")]);
-                command.args(["highwater.Client", role, at.broker]);
+    fn program(self, at: &At<'_>, role: &str) -> Result<Command> {
+        let mut command = match self {
+            Self::Kcat => return Ok(kcat(at)),
+            Self::Confluent => python(at, "client.py"),
+            Self::KafkaPython => python(at, "kafka_python_client.py"),
+            Self::AioKafka => python(at, "aiokafka_client.py"),
+            Self::Java => java(at.parts, "highwater.Client"),
+            Self::KafkaJs => {
+                let mut command = Command::new("node");
+                command.arg(at.parts.node_client());
                 command
             }
-        }
+            Self::RdKafka => Command::new(parts::beside_highwater("rdkafka-client")?),
+        };
+        command.args([role, at.broker]);
+        Ok(command)
     }
 }
 
@@ -152,18 +203,33 @@ impl At<'_> {
     }
 
     fn administer(&self, role: &str, arguments: &[&str]) -> Result<()> {
-        let mut command = python(self, role);
+        let mut command = confluent(self, role);
         command.args(arguments);
         Process::start(role, &mut command, &self.place.log(role))?.wait_for_success(DEADLINE)
     }
 }
 
-/// A program of `tests/python/client.py`.
-pub fn python(at: &At<'_>, role: &str) -> Command {
-    let mut command = Command::new(at.parts.python());
-    command.arg(parts::repository().join("tests/python/client.py"));
+/// A role of confluent-kafka's program that the other clients do not have.
+pub fn confluent(at: &At<'_>, role: &str) -> Command {
+    let mut command = python(at, "client.py");
     command.args([role, at.broker]);
+    command
+}
+
+/// A program of `tests/python`.
+pub fn python(at: &At<'_>, program: &str) -> Command {
+    let mut command = Command::new(at.parts.python());
+    command.arg(parts::repository().join("tests/python").join(program));
     command.env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+/// A class of `tests/java`.
+pub fn java(parts: &Parts, class: &str) -> Command {
+    let jars = parts.kafka_jars().join("*");
+    let path = [parts.java_client(), jars].map(|path| path.display().to_string());
+    let mut command = Command::new("java");
+    command.args(["-Xmx512M", "-XX:TieredStopAtLevel=1", "-cp", &path.join(":"), class]);
     command
 }
 

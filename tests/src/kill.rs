@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::clients::{At, Client, python};
+use crate::clients::{At, Client, confluent};
 use crate::process::Process;
 use crate::records::{Record, Stream};
 use crate::system::Broker;
@@ -62,7 +62,7 @@ pub fn run(broker: &mut Broker, at: &At<'_>, options: Options) -> Result<Outcome
     println!("kill -9: {} rounds, seed {}", options.rounds, options.seed);
     at.create_topic(TOPIC, PARTITIONS as u32)?;
     let mut producer = Load::start(at)?;
-    let mut command = python(at, "tail");
+    let mut command = confluent(at, "tail");
     command.args([TOPIC, &PARTITIONS.to_string()]);
     let mut reader = Stream::start("tail", &mut command, &at.place.log("tail"))?;
     let mut dice = Dice(options.seed);
@@ -123,7 +123,7 @@ struct Load {
 
 impl Load {
     fn start(at: &At<'_>) -> Result<Self> {
-        let mut command = python(at, "load");
+        let mut command = confluent(at, "load");
         command.args([TOPIC, &PARTITIONS.to_string(), &RECORDS_PER_SECOND.to_string()]);
         let mut process = Process::piped("load", &mut command, &at.place.log("load"))?;
         let stdout = BufReader::new(process.take_stdout()?);

@@ -68,7 +68,7 @@ impl Parts {
         self.folder("promtool").join("root/usr/bin/promtool")
     }
 
-    /// The interpreter that has confluent-kafka.
+    /// The interpreter that has confluent-kafka, kafka-python and aiokafka.
     pub fn python(&self) -> PathBuf {
         self.folder("python").join("venv/bin/python")
     }
@@ -86,6 +86,11 @@ impl Parts {
     /// The classes of `tests/java`.
     pub fn java_client(&self) -> PathBuf {
         self.folder("java-client").join("classes")
+    }
+
+    /// The program of `tests/node`, which lies beside its packages.
+    pub fn node_client(&self) -> PathBuf {
+        self.folder("node-client").join("client.js")
     }
 
     /// The flights: lines of `key TAB json`, with an empty key where the tail number is unknown.
@@ -113,8 +118,23 @@ pub fn highwater_binary() -> Result<PathBuf> {
     bail!("no binary to test: run `cargo xtask test`, or name one in {BINARY_VARIABLE}")
 }
 
-/// The root of the repository this package was built from.
+/// Another binary of the workspace, built into the same folder as [`highwater_binary`].
+///
+/// # Errors
+/// When there is none.
+pub fn beside_highwater(name: &str) -> Result<PathBuf> {
+    let path = highwater_binary()?.with_file_name(name);
+    match path.is_file() {
+        true => Ok(path),
+        false => bail!("{} is not built: run `cargo xtask test`", path.display()),
+    }
+}
+
+/// The root of the repository that this program runs for. Checkouts may share a target directory, and
+/// then one runs what another has built, so cargo is asked while it runs and not when it compiled.
 pub fn repository() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package).to_path_buf()
+    let built_from = || env!("CARGO_MANIFEST_DIR").into();
+    let package = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(built_from));
+    let root = package.ancestors().find(|folder| folder.join("Cargo.lock").is_file());
+    root.unwrap_or(&package).to_path_buf()
 }

@@ -22,7 +22,7 @@ const STEPS: &[&[&str]] = &[
 ];
 
 /// They may name everything, and only tests may name them.
-const OUTSIDE: &[&str] = &["highwater-testkit", "highwater-sim", "highwater-tests", "xtask"];
+const OUTSIDE: &[&str] = &["highwater-testkit", "highwater-sim", "highwater-tests", "rdkafka-client", "xtask"];
 
 /// What a crate never names, and why.
 const NEVER: &[(&str, &[&str], &str)] = &[

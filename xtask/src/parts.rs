@@ -10,6 +10,7 @@ mod java_client;
 mod kafka;
 mod kcat;
 mod minio;
+mod node_client;
 mod promtool;
 mod python;
 
@@ -49,6 +50,7 @@ pub fn prepare_all() -> Result<Parts> {
         python::client_recipe(),
         python::localstack_recipe(),
         python::seaweedfs_recipe(),
+        node_client::recipe(),
         flights::recipe(),
         java_client::recipe(),
     ];

@@ -6,11 +6,13 @@ use anyhow::{Result, bail};
 
 /// A program, how to see that it works, and what it is for.
 const PROGRAMS: &[(&str, &[&str], &str)] = &[
-    ("python3", &["-m", "venv", "--help"], "Python 3 with venv, for confluent-kafka and LocalStack"),
+    ("python3", &["-m", "venv", "--help"], "Python 3 with venv, for the Python clients and LocalStack"),
     ("java", &["-version"], "Java 17 or newer, for Apache Kafka"),
     ("javac", &["-version"], "a JDK, for the Java test client"),
     ("mvn", &["--version"], "Maven, to fetch Apache Kafka"),
     ("go", &["version"], "Go, to build MinIO"),
+    ("node", &["--version"], "Node 18 or newer, for kafkajs"),
+    ("npm", &["--version"], "npm, to install kafkajs"),
     ("tar", &["--version"], "tar, to unpack the flights"),
 ];
 

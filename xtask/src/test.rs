@@ -26,6 +26,9 @@ const END_TO_END_THREADS: &str = "2";
 /// for MinIO alone.
 const CONFORMANCE_TEST: &str = "a_bucket_conforms";
 
+/// It needs Kafka's jars, so it does not run with the unit tests.
+const ORACLE_TEST: &str = "java_classes_agree_both_ways";
+
 /// What to run.
 #[derive(Debug, Default, clap::Args)]
 pub struct Arguments {
@@ -57,6 +60,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let parts = parts::prepare_all()?;
     let everything = arguments.only.is_none() && arguments.system == System::Highwater;
     if everything {
+        beside_java(&parts, &mut counts)?;
         on_minio(&parts, &mut counts)?;
         on_localstack(&parts, &mut counts)?;
         on_seaweedfs(&parts, &mut counts)?;
@@ -72,8 +76,15 @@ const PROPERTY_SEED: &str = "20261122";
 
 /// Builds the binary in the profile that serves everything.
 pub fn build_highwater() -> Result<PathBuf> {
+    build(&["highwater-node"])
+}
+
+/// Builds packages and says where `highwater` lies, or would; the others' binaries lie beside it.
+fn build(packages: &[&str]) -> Result<PathBuf> {
     let mut cargo = command::cargo();
-    command::run(cargo.args(["build", "--release", "--quiet", "-p", "highwater-node"]))?;
+    cargo.args(["build", "--release", "--quiet"]);
+    cargo.args(packages.iter().flat_map(|package| ["-p", *package]));
+    command::run(&mut cargo)?;
     Ok(Metadata::read()?.target_directory.join("release/highwater"))
 }
 
@@ -81,6 +92,14 @@ fn on_minio(parts: &Parts, counts: &mut Counts) -> Result<()> {
     let place = Place::new("unit-tests")?;
     let minio = Minio::start(parts, &place)?;
     unit_tests(counts, &bucket_environment(&minio.endpoint()))
+}
+
+/// The codec beside Kafka's own message classes.
+fn beside_java(parts: &Parts, counts: &mut Counts) -> Result<()> {
+    let mut cargo = command::cargo();
+    cargo.args(["test", "--package", "highwater-wire", "--release", "--test", "it", "--"]);
+    cargo.args(["--ignored", ORACLE_TEST]).env(PARTS_VARIABLE, parts.root());
+    counts.run("messages beside Kafka's classes", &mut cargo)
 }
 
 fn unit_tests(counts: &mut Counts, environment: &[(&str, String)]) -> Result<()> {
@@ -129,10 +148,11 @@ fn bucket_environment(endpoint: &str) -> Vec<(&'static str, String)> {
 fn end_to_end(arguments: &Arguments, parts: &Parts, counts: &mut Counts) -> Result<()> {
     let mut cargo = command::cargo();
     cargo.args(["test", "--package", "highwater-tests", "--release", "--no-fail-fast"]);
-    let mut environment: Vec<(&str, OsString)> = vec![(PARTS_VARIABLE, parts.root().into())];
-    match arguments.system {
-        System::Highwater => environment.push((BINARY_VARIABLE, build_highwater()?.into())),
-        System::Kafka => environment.push((SYSTEM_VARIABLE, "kafka".into())),
+    let binary = build(&["highwater-node", "rdkafka-client"])?;
+    let mut environment: Vec<(&str, OsString)> =
+        vec![(PARTS_VARIABLE, parts.root().into()), (BINARY_VARIABLE, binary.into())];
+    if arguments.system == System::Kafka {
+        environment.push((SYSTEM_VARIABLE, "kafka".into()));
     }
     // The errors of these tests say where; the stack of the test runner would bury them.
     cargo.env("RUST_LIB_BACKTRACE", "0").envs(environment).arg("--");

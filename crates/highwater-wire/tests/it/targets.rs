@@ -1,6 +1,6 @@
 //! Every message of the schema with the code that decodes and encodes it.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use highwater_wire::messages::{consumer_protocol as consumer, group_records as group, header};
@@ -88,7 +88,7 @@ macro_rules! other {
 
 /// Every message of the schema.
 pub fn all() -> Vec<Target> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema");
+    let folder = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("schema");
     let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     let mut targets = Vec::new();
