@@ -1,6 +1,7 @@
 //! The end-to-end tests: real clients against a real broker, over a directory and over a bucket.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the test's failure")]
 
+mod admin;
 mod bad_input;
 mod bucket;
 mod codecs;
@@ -14,4 +15,6 @@ mod kafka_tools;
 mod kill;
 mod observability;
 mod operator;
+mod read_cache;
+mod recreated;
 mod stage;

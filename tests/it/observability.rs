@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use highwater_tests::clients::{At, Client, Codec, DEADLINE};
 use highwater_tests::flights::{COUNT, Flights};
 use highwater_tests::highwater::{Highwater, Store};
-use highwater_tests::http;
+use highwater_tests::pages::{page, value};
 use highwater_tests::parts::{Parts, highwater_binary, repository};
 use highwater_tests::place::Place;
 
@@ -36,7 +36,7 @@ fn metrics_move_with_the_clients_and_are_well_formed() -> Result<()> {
     })?;
     ensure!(read == COUNT, "{read} read");
 
-    let text = page(&broker, "/metrics")?;
+    let text = page(broker.http_port(), "/metrics")?;
     promtool(&parts, &["check", "metrics"], Some(&text))?;
     let produced = value(&text, "highwater_appended_bytes_total")?;
     let fetched = value(&text, "highwater_kafka_fetched_bytes_total")?;
@@ -50,9 +50,9 @@ fn metrics_move_with_the_clients_and_are_well_formed() -> Result<()> {
 
     named_metrics_exist(&text)?;
     for (path, words) in [("/debug/", "tasks"), ("/debug/tasks", "flusher"), ("/debug/memory", "unflushed")] {
-        ensure!(page(&broker, path)?.contains(words), "{path} says {words}");
+        ensure!(page(broker.http_port(), path)?.contains(words), "{path} says {words}");
     }
-    ensure!(page(&broker, "/debug/shards")?.lines().count() > 4, "shards");
+    ensure!(page(broker.http_port(), "/debug/shards")?.lines().count() > 4, "shards");
     ensure!(broker.process()?.terminate(DEADLINE)?.success(), "a clean end");
     Ok(())
 }
@@ -88,18 +88,6 @@ fn named_metrics_exist(page: &str) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn page(broker: &Highwater, path: &str) -> Result<String> {
-    let answer = http::get(broker.http_port(), path).with_context(|| format!("no answer to {path}"))?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("an answer with a body")?;
-    ensure!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
-    Ok(body.to_owned())
-}
-
-fn value(page: &str, name: &str) -> Result<f64> {
-    let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.with_context(|| format!("{name} is not there"))?.parse().context("a number")
 }
 
 fn promtool(parts: &Parts, arguments: &[&str], input: Option<&str>) -> Result<()> {

@@ -9,7 +9,9 @@ Usage: client.py ROLE BROKER ARGUMENTS...
   member TOPIC GROUP               prints as a member of a group until SIGTERM, then commits
   tail TOPIC PARTITIONS            prints a topic from its beginning, on and on, until SIGTERM
   latency TOPIC COUNT RATE         prints p50 and p99 in us from a send to its acknowledgement
-  load TOPIC PARTITIONS RATE       idempotent load until SIGTERM; prints each acknowledgement
+  load TOPIC PARTITIONS RATE [endure]
+                                   idempotent load until SIGTERM; prints each acknowledgement; a record
+                                   that fails ends it, or with `endure` is left out
 
 The form of a printed record is described in tests/src/records.rs. Whatever cannot be recovered from
 ends the program with a status other than 0.
@@ -166,18 +168,20 @@ def read_on(reader):
 
 
 def filler(partition, number):
-    """The rest of a value, which a reader can tell from the two numbers; see tests/src/kill.rs."""
+    """The rest of a value, which a reader can tell from the two numbers; see tests/src/load.rs."""
     length = 64 + number * 7_919 % 1_937
     word = f"{partition}-{number}."
     return (word * (length // len(word) + 1))[:length]
 
 
-def load(broker, topic, partitions, rate):
-    partitions, rate = int(partitions), int(rate)
+def load(broker, topic, partitions, rate, errors="end"):
+    partitions, rate, endure = int(partitions), int(rate), errors == "endure"
     out = sys.stdout
 
     def delivered(error, message):
         if error is not None:
+            if endure:
+                return say(f"not delivered: {error}")
             raise KafkaException(error)
         number = message.value().split(b" ", 2)[1].decode()
         out.write(f"{message.partition()} {message.offset()} {number}\n")
@@ -205,9 +209,12 @@ def load(broker, topic, partitions, rate):
         while allowance >= 1 and len(producer) < rate:
             partition, number = sent % partitions, sent // partitions
             value = f"{partition} {number} {filler(partition, number)}"
-            producer.produce(
-                topic, value, partition=partition, key=str(number), callback=delivered
-            )
+            try:
+                producer.produce(
+                    topic, value, partition=partition, key=str(number), callback=delivered
+                )
+            except KafkaException as error:
+                delivered(error.args[0], None)
             sent += 1
             allowance -= 1
         producer.poll(0.005)

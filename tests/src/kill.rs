@@ -10,28 +10,24 @@
 //!   sees exactly what the first reader saw.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::clients::{At, Client, confluent};
-use crate::process::Process;
+use crate::load::{Acknowledged, Errors, Load, filler};
 use crate::records::{Record, Stream};
 use crate::system::Broker;
 
 const TOPIC: &str = "kill";
-const PARTITIONS: i32 = 4;
+const PARTITIONS: usize = 4;
 /// Bytes enough that a kill meets half-written batches, few enough that a hundred rounds fit a disk.
 const RECORDS_PER_SECOND: u32 = 4_000;
 /// How long a round lasts before the kill, in milliseconds, counted from the first acknowledgement.
 const ROUND_MS: u64 = 1_000;
 /// One round in so many is killed without waiting for an acknowledgement: a recovery is cut off too.
 const IMPATIENT: u64 = 4;
-/// For a producer to have something acknowledged by a broker that is ready.
-const FIRST_ACKNOWLEDGEMENT: Duration = Duration::from_secs(60);
 /// For a reader to arrive at what was acknowledged before a kill.
 const CATCH_UP: Duration = Duration::from_secs(60);
 
@@ -61,7 +57,7 @@ pub struct Outcome {
 pub fn run(broker: &mut Broker, at: &At<'_>, options: Options) -> Result<Outcome> {
     println!("kill -9: {} rounds, seed {}", options.rounds, options.seed);
     at.create_topic(TOPIC, PARTITIONS as u32)?;
-    let mut producer = Load::start(at)?;
+    let mut producer = Load::start(at, TOPIC, PARTITIONS, RECORDS_PER_SECOND, Errors::End)?;
     let mut command = confluent(at, "tail");
     command.args([TOPIC, &PARTITIONS.to_string()]);
     let mut reader = Stream::start("tail", &mut command, &at.place.log("tail"))?;
@@ -99,9 +95,6 @@ pub fn run(broker: &mut Broker, at: &At<'_>, options: Options) -> Result<Outcome
     Ok(Outcome { rounds: options.rounds, records: fresh.count, slowest_start })
 }
 
-/// Number and offset of the acknowledged records of each partition.
-type Acknowledged = BTreeMap<i32, Vec<(u64, i64)>>;
-
 fn catch_up(reader: &mut Stream, read: &mut History, acknowledged: &Acknowledged) -> Result<()> {
     let deadline = Instant::now() + CATCH_UP;
     while !read.reaches(acknowledged) {
@@ -112,68 +105,6 @@ fn catch_up(reader: &mut Stream, read: &mut History, acknowledged: &Acknowledged
         }
     }
     read.contains(acknowledged)
-}
-
-/// The producer under way.
-struct Load {
-    process: Process,
-    lines: Receiver<String>,
-    acknowledged: Acknowledged,
-}
-
-impl Load {
-    fn start(at: &At<'_>) -> Result<Self> {
-        let mut command = confluent(at, "load");
-        command.args([TOPIC, &PARTITIONS.to_string(), &RECORDS_PER_SECOND.to_string()]);
-        let mut process = Process::piped("load", &mut command, &at.place.log("load"))?;
-        let stdout = BufReader::new(process.take_stdout()?);
-        let (sender, lines) = channel();
-        thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Ok(Self { process, lines, acknowledged: BTreeMap::new() })
-    }
-
-    /// Waits until more has been acknowledged than was taken before.
-    fn wait_for_acknowledgement(&mut self) -> Result<()> {
-        self.take_acknowledged()?;
-        let line = self.lines.recv_timeout(FIRST_ACKNOWLEDGEMENT);
-        let line = line.with_context(|| format!("no load; {}", self.process.log_tail()))?;
-        self.acknowledge(&line)
-    }
-
-    /// Takes what has been acknowledged so far.
-    fn take_acknowledged(&mut self) -> Result<()> {
-        if self.process.ended()?.is_some() {
-            bail!("the producer gave up: {}", self.process.log_tail());
-        }
-        while let Ok(line) = self.lines.try_recv() {
-            self.acknowledge(&line)?;
-        }
-        Ok(())
-    }
-
-    /// Lets it send what it has begun, and takes the rest.
-    fn stop(&mut self) -> Result<()> {
-        self.process.signal(libc::SIGTERM)?;
-        while let Ok(line) = self.lines.recv() {
-            self.acknowledge(&line)?;
-        }
-        self.process.wait_for_success(Duration::from_secs(30))
-    }
-
-    fn acknowledge(&mut self, line: &str) -> Result<()> {
-        let mut fields = line.split(' ');
-        let mut field = || fields.next().with_context(|| format!("not an acknowledgement: {line}"));
-        let (partition, offset) = (field()?.parse()?, field()?.parse()?);
-        let number = field()?.parse()?;
-        self.acknowledged.entry(partition).or_default().push((number, offset));
-        Ok(())
-    }
 }
 
 /// What one reader has seen, in order.
@@ -226,13 +157,6 @@ impl History {
         }
         Ok(())
     }
-}
-
-/// The same text as `filler` in tests/python/client.py.
-fn filler(partition: i32, number: u64) -> String {
-    let length = (64 + number * 7_919 % 1_937) as usize;
-    let word = format!("{partition}-{number}.");
-    word.chars().cycle().take(length).collect()
 }
 
 /// A small generator (splitmix64): enough for moments, and the same everywhere.

@@ -8,6 +8,7 @@
 //! | [`ports`], [`wait`], [`http`] | free ports, conditions with a deadline, one GET |
 //! | [`apache`], [`highwater`], [`minio`], [`localstack`], [`seaweedfs`] | one real server each |
 //! | [`answering`], [`bad_s3`], [`aws_services`] | services that a test plays itself |
+//! | [`pages`] | the pages that a broker shows to operators |
 //! | [`said`] | a command that does one thing and ends, and what it said |
 //! | [`certificates`] | a private authority and a server's certificate |
 //! | [`system`] | the broker under test, whichever of the two it is |
@@ -15,6 +16,7 @@
 //! | [`records`] | the stream of records that every consuming client prints |
 //! | [`flights`] | the data set and the proof that all of it arrived |
 //! | [`memory`] | what a process has resident |
+//! | [`load`] | a producer under way that tells each acknowledgement |
 //! | [`kill`] | rounds of `kill -9` under load |
 //! | [`raw`] | Kafka frames by hand, well formed or not |
 //!
@@ -31,9 +33,11 @@ pub mod flights;
 pub mod highwater;
 pub mod http;
 pub mod kill;
+pub mod load;
 pub mod localstack;
 pub mod memory;
 pub mod minio;
+pub mod pages;
 pub mod parts;
 pub mod place;
 pub mod ports;

@@ -9,6 +9,7 @@
 //! - [`config_resources`]: what has configurations. - [`authorized`]: what a client may do.
 //! - [`metrics`]: what operators see. - [`broker`]: what all handlers share. - [`brokers`]: who leads what.
 
+pub mod assignments;
 pub mod authorized;
 pub mod broker;
 pub mod brokers;

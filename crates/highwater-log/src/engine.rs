@@ -8,13 +8,14 @@ use highwater_env::{Env, TaskHandle};
 use highwater_meta::{MetaClient, TopicSettings};
 use highwater_store::Store;
 use highwater_types::{Incarnation, ShardId, TopicId, TopicPartition};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::api::PartitionError;
 use crate::flush::pace::Pacer;
 use crate::leader::{self, Leading};
 use crate::options::EngineOptions;
 use crate::partition::Partition;
+use crate::read::ahead;
 use crate::read::cache::BlockCache;
 use crate::recover::{self, RecoverError};
 use crate::replay;
@@ -39,6 +40,8 @@ pub struct Shared {
     pub(crate) wal: Wal,
     pub(crate) pacer: Arc<Pacer>,
     pub(crate) blocks: BlockCache,
+    /// Turns to read blocks ahead.
+    pub(crate) read_ahead: Arc<Semaphore>,
 }
 
 /// Why an engine did not start.
@@ -127,9 +130,11 @@ impl Engine {
             blocks: BlockCache::new(
                 env.clone(),
                 Arc::clone(&store),
+                options.read_cache.clone(),
                 options.block_cache_bytes,
                 options.metrics.clone(),
             ),
+            read_ahead: Arc::new(Semaphore::new(ahead::IN_FLIGHT)),
             env,
             store,
             meta,

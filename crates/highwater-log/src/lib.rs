@@ -36,5 +36,6 @@ pub use engine::{Engine, Log, ShardStatus};
 pub use metrics::LogMetrics;
 pub use options::EngineOptions;
 pub use partition::Partition;
+pub use read::tier::{BlockKey, ReadCache};
 pub use ticket::AppendTicket;
 pub use waiter::Waiter;

@@ -20,6 +20,10 @@ pub struct LogMetrics {
     block_hits: IntCounter,
     block_loads: IntCounter,
     block_bytes: IntCounter,
+    blocks_ahead: IntCounter,
+    disk_hits: IntCounter,
+    disk_bytes: IntCounter,
+    disk_damaged: IntCounter,
     blocks_busy: IntCounter,
     takeovers: IntCounter,
     losses: IntCounter,
@@ -86,6 +90,18 @@ impl LogMetrics {
                 .counter("highwater_read_cache_misses_total", "Reads behind the tail that asked the bucket."),
             block_bytes: metrics
                 .counter("highwater_read_cache_loaded_bytes_total", "Bytes of segments that were read for consumers."),
+            blocks_ahead: metrics.counter(
+                "highwater_read_cache_ahead_total",
+                "Blocks that were loaded before a reader in order asked for them; misses and disk hits count them, too.",
+            ),
+            disk_hits: metrics
+                .counter("highwater_read_cache_disk_hits_total", "Reads behind the tail that the disk cache served."),
+            disk_bytes: metrics
+                .counter("highwater_read_cache_disk_bytes_total", "Bytes that the disk cache gave."),
+            disk_damaged: metrics.counter(
+                "highwater_read_cache_disk_damaged_total",
+                "Blocks of the disk cache that were not what they should be; the bucket served them.",
+            ),
             blocks_busy: metrics.counter(
                 "highwater_read_cache_busy_total",
                 "Reads that found no memory, because others hold on to what they read.",
@@ -134,6 +150,19 @@ impl LogMetrics {
     pub(crate) fn block_loaded(&self, bytes: usize) {
         self.block_loads.inc();
         self.block_bytes.inc_by(bytes as u64);
+    }
+
+    pub(crate) fn block_read_ahead(&self) {
+        self.blocks_ahead.inc();
+    }
+
+    pub(crate) fn block_from_disk(&self, bytes: usize) {
+        self.disk_hits.inc();
+        self.disk_bytes.inc_by(bytes as u64);
+    }
+
+    pub(crate) fn block_damaged(&self) {
+        self.disk_damaged.inc();
     }
 
     pub(crate) fn block_refused(&self) {

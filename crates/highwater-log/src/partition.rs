@@ -11,7 +11,9 @@ use crate::api::{
 };
 use crate::engine::Shared;
 use crate::manifest::Located;
+use crate::read::ahead;
 use crate::read::block::Block;
+use crate::read::tier::BlockKey;
 use crate::shard::Shard;
 use crate::shard::admit;
 use crate::shard::live::{Append, Slot};
@@ -143,6 +145,7 @@ impl Partition {
         match self.plan(&request)? {
             Plan::Tail(outcome) => Ok(outcome),
             Plan::Bucket(extent, marks) => {
+                self.read_ahead(&extent);
                 let block = self.block(&extent).await?;
                 let end = marks.readable_end(request.isolation);
                 let bytes = block.slice(request.offset, end, request.max_bytes, request.at_least_one_batch);
@@ -180,9 +183,48 @@ impl Partition {
         Ok(Plan::Tail(ReadOutcome { chunks, bytes, marks, aborted: Vec::new() }))
     }
 
+    /// Has the next blocks loaded, if this one is read in order.
+    fn read_ahead(&self, extent: &Located) {
+        if !self.shared.options.read_ahead {
+            return;
+        }
+        let next = {
+            let committed = self.shard.committed.read();
+            let extents = committed.partitions.get(&self.tp).map_or(&[][..], |record| &record.extents);
+            let at = extents.partition_point(|one| one.last_offset < extent.first_offset);
+            if at == extents.len() {
+                return;
+            }
+            ahead::plan(extents, at, |one| self.shared.blocks.has(&self.key(one)))
+        };
+        for extent in next {
+            let Ok(turn) = Arc::clone(&self.shared.read_ahead).try_acquire_owned() else {
+                return;
+            };
+            let Some(reserved) = self.shared.blocks.reserve(self.key(&extent), &extent) else {
+                continue;
+            };
+            let (shared, shard) = (Arc::clone(&self.shared), self.shard.id);
+            self.shared.env.spawn("read-ahead", async move {
+                let name = shared.segment_name(shard, extent.segment.number);
+                shared.blocks.load_ahead(reserved, &name, &extent).await;
+                drop(turn);
+            });
+        }
+    }
+
+    fn key(&self, extent: &Located) -> BlockKey {
+        BlockKey {
+            shard: self.shard.id,
+            number: extent.segment.number,
+            start: extent.start,
+            etag: extent.segment.etag.clone(),
+        }
+    }
+
     async fn block(&self, extent: &Located) -> Result<Arc<Block>, ReadError> {
         let name = self.shared.segment_name(self.shard.id, extent.segment.number);
-        let loaded = self.shared.blocks.get(self.shard.id, &name, extent).await.map_err(|error| {
+        let loaded = self.shared.blocks.get(self.key(extent), &name, extent).await.map_err(|error| {
             tracing::error!(partition = %self.tp, %error, "a segment could not be read");
             ReadError::Storage(error.to_string())
         })?;

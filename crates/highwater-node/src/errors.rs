@@ -39,6 +39,9 @@ pub enum StartError {
         /// Why not.
         error: LockError,
     },
+    /// The cache on disk.
+    #[error("{0}; name another directory with --cache-disk-dir, or give it none with --cache-disk-bytes 0")]
+    DiskCache(#[from] highwater_cache::OpenError),
     /// The broker's identity.
     #[error(
         "{} {why}: restore it, or delete it to start as another broker (which then waits for the lease of the old one, \

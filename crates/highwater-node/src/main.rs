@@ -12,6 +12,7 @@ mod banner;
 mod cli;
 mod commands;
 mod config;
+mod disk_cache;
 mod errors;
 mod http;
 mod identity;
@@ -102,7 +103,8 @@ fn run_broker(flags: &BrokerFlags) -> Result<ExitCode, StartError> {
     }
     process::raise_open_files();
     install_ring();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().worker_threads(process::workers()).build().map_err(StartError::Runtime)?;
     let code = runtime.block_on(serve::serve(config, log));
     // What still runs after the drain is not waited for.
     runtime.shutdown_background();

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use highwater_cache::DiskCache;
 use highwater_env::Env;
 use highwater_env::real::RealEnv;
 use highwater_groups::{GroupSettings, Groups, PartitionOffsetsLog};
@@ -21,7 +22,7 @@ use highwater_kafka::{
 };
 use highwater_lease::waiting::acquire_all;
 use highwater_lease::{BrokerInfo, Holder, Keeper, LeaseStore};
-use highwater_log::{Engine, EngineOptions, LogMetrics};
+use highwater_log::{Engine, EngineOptions, LogMetrics, ReadCache};
 use highwater_meta::{BrokerSettings, MetaClient, MetaOptions};
 use highwater_store::Store;
 use highwater_types::{Incarnation, ShardId};
@@ -37,7 +38,7 @@ use crate::progress::PutProgress;
 use crate::readiness::{Phase, Readiness};
 use crate::shutdown::Shutdown;
 use crate::telemetry::LogFilter;
-use crate::{banner, http, identity, leadership, process, storage};
+use crate::{banner, disk_cache, http, identity, leadership, process, storage};
 
 /// Shards of a cluster that this broker founds: enough to spread one cluster over a few brokers,
 /// few enough that a flush of each stays large.
@@ -46,12 +47,13 @@ const SHARDS: u32 = 4;
 const META_POLL: Duration = Duration::from_secs(10);
 /// Of the time for a drain, a third for clients' requests in flight.
 const CLIENTS_SHARE: u32 = 3;
-/// Of the time for a drain, what each of the steps that give up the leases may take, at most.
+/// Of the time for a drain, what each of the last steps (the read cache, the metadata, the leases) may
+/// take, at most.
 const RESIGN_LIMIT: Duration = Duration::from_secs(3);
 /// And at most this part of it, where it is short.
 const RESIGN_SHARE: u32 = 8;
 /// Those steps.
-const RESIGN_STEPS: u32 = 3;
+const RESIGN_STEPS: u32 = 4;
 
 /// Runs a broker until a signal. `Ok` is what the process ends with.
 pub async fn serve(config: ServeConfig, log: LogFilter) -> Result<ExitCode, StartError> {
@@ -123,6 +125,7 @@ impl Started {
 struct Serving {
     kafka: Server,
     engine: Engine,
+    disk_cache: Option<Arc<DiskCache>>,
     leases: Arc<dyn LeaseStore>,
     shards: Vec<ShardId>,
 }
@@ -162,8 +165,12 @@ async fn start(env: &Env, config: &ServeConfig, pages: Pages, started: &mut Star
     let listen: Vec<SocketAddr> = kafka_at.iter().map(|(socket, _)| *socket).collect();
     let sockets = lead(env, &readiness, &*leases, &shards, &meta, sockets, &listen).await?;
 
-    let options =
-        EngineOptions { metrics: LogMetrics::register(metrics), ..engine_options(config, identity, !store.is_local()) };
+    let disk_cache = disk_cache::open(config).await?;
+    let options = EngineOptions {
+        metrics: LogMetrics::register(metrics),
+        read_cache: disk_cache.clone().map(|cache| cache as Arc<dyn ReadCache>),
+        ..engine_options(config, identity, !store.is_local())
+    };
     let engine = Engine::start(env.clone(), store, meta.clone(), incarnation, options).await?;
     progress.watch(engine.log());
     let watched = engine.log();
@@ -173,7 +180,7 @@ async fn start(env: &Env, config: &ServeConfig, pages: Pages, started: &mut Star
     process::warn_of_few_open_files(config.max_connections);
     readiness.set(Phase::Ready);
     banner::print(&banner::lines(config, &kafka_at, http_address));
-    Ok(Serving { kafka, engine, leases, shards })
+    Ok(Serving { kafka, engine, disk_cache, leases, shards })
 }
 
 fn resolve(address: &HostPort, flag: &'static str) -> Result<SocketAddr, StartError> {
@@ -343,7 +350,7 @@ async fn stop(
     let resign_limit = resign_limit(limit);
     readiness.set(Phase::Draining);
     let mut finished = true;
-    if let Some(Serving { kafka, engine, .. }) = serving {
+    if let Some(Serving { kafka, engine, disk_cache, .. }) = serving {
         let began = env.now();
         let cut_off = kafka.drain(limit / CLIENTS_SHARE).await;
         if cut_off > 0 {
@@ -355,6 +362,10 @@ async fn stop(
                 "not everything was flushed in time; what was acknowledged is safe, the next start flushes it"
             );
             finished = false;
+        }
+        if let Some(cache) = disk_cache {
+            // What it forgets is in the bucket.
+            let _ = env.timeout(resign_limit, cache.close()).await;
         }
     }
     started.give_up(env, resign_limit).await;

@@ -10,6 +10,7 @@ use super::Recipe;
 use crate::command;
 
 const SOURCES: &[(&str, &str)] = &[
+    ("Admin.java", include_str!("../../../tests/java/highwater/Admin.java")),
     ("Client.java", include_str!("../../../tests/java/highwater/Client.java")),
     ("Messages.java", include_str!("../../../tests/java/highwater/Messages.java")),
 ];

@@ -9,6 +9,7 @@ use highwater_wire::messages::create_partitions::{
     CreatePartitionsTopicResult,
 };
 
+use crate::assignments;
 use crate::config_resources::{self, Failure};
 use crate::errors;
 use crate::gate::Call;
@@ -45,7 +46,7 @@ async fn grow(call: &Call, topic: &CreatePartitionsTopic, validate_only: bool) -
     if let Some(assignments) = &topic.assignments
         && topic.count > had
     {
-        check_assignments(assignments, topic.count.abs_diff(had) as usize)?;
+        check_assignments(call, assignments, topic.count.abs_diff(had) as usize)?;
     }
     let grown = call.broker.meta.add_partitions(id, topic.count, validate_only).await;
     if grown.is_ok() && !validate_only {
@@ -54,9 +55,7 @@ async fn grow(call: &Call, topic: &CreatePartitionsTopic, validate_only: bool) -
     grown.map_err(|error| (errors::of_add_partitions(&error), error.to_string()))
 }
 
-/// Brokers may be named for new partitions; the system places them all the same. What could not be
-/// meant is refused as in Kafka.
-fn check_assignments(assignments: &[CreatePartitionsAssignment], added: usize) -> Result<(), Failure> {
+fn check_assignments(call: &Call, assignments: &[CreatePartitionsAssignment], added: usize) -> Result<(), Failure> {
     let refuse = |text: String| Err((ErrorCode::InvalidReplicaAssignment, text));
     if assignments.len() != added {
         return refuse(format!(
@@ -65,13 +64,7 @@ fn check_assignments(assignments: &[CreatePartitionsAssignment], added: usize) -
         ));
     }
     for assignment in assignments {
-        let distinct: BTreeSet<i32> = assignment.broker_ids.iter().copied().collect();
-        if distinct.is_empty() {
-            return refuse("The manual partition assignment includes an empty replica list.".to_owned());
-        }
-        if distinct.len() != assignment.broker_ids.len() || distinct.first().is_some_and(|broker| *broker < 0) {
-            return refuse("The manual partition assignment names a broker twice, or one below 0.".to_owned());
-        }
+        assignments::check(call, &assignment.broker_ids).or_else(refuse)?;
         if assignment.broker_ids.len() != assignments[0].broker_ids.len() {
             return refuse(
                 "The manual partition assignment includes partitions of different replica counts.".to_owned(),

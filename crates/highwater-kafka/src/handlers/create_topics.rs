@@ -10,6 +10,7 @@ use highwater_wire::messages::create_topics::{
 };
 use highwater_wire::{ErrorCode, Str};
 
+use crate::assignments;
 use crate::errors;
 use crate::gate::Call;
 use crate::offsets_topic::OFFSETS_TOPIC;
@@ -20,11 +21,12 @@ const REPLICATION_FACTOR: i16 = 1;
 /// Creates each topic for itself; answers when they are durable, or the request's time is up.
 pub async fn handle(call: &Call, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let broker = &*call.broker;
-    let names: Vec<Str> = request.topics.iter().map(|topic| topic.name.clone()).collect();
-    let new: Vec<NewTopic> = request.topics.into_iter().map(new_topic).collect();
+    let (asked, mut refused) = split_strange_assignments(call, request.topics);
+    let names: Vec<Str> = asked.iter().map(|topic| topic.name.clone()).collect();
+    let new: Vec<NewTopic> = asked.into_iter().map(new_topic).collect();
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     let create = broker.meta.create_topics(new, request.validate_only);
-    let topics = match broker.env.timeout(timeout, create).await {
+    let mut topics: Vec<CreatableTopicResult> = match broker.env.timeout(timeout, create).await {
         Ok(created) => {
             if created.iter().flatten().any(|topic| &*topic.name == OFFSETS_TOPIC) {
                 broker.groups.refresh();
@@ -33,7 +35,25 @@ pub async fn handle(call: &Call, request: CreateTopicsRequest) -> CreateTopicsRe
         }
         Err(_) => names.into_iter().map(|name| failed(name, ErrorCode::RequestTimedOut, None)).collect(),
     };
+    topics.append(&mut refused);
     CreateTopicsResponse { topics, ..Default::default() }
+}
+
+/// Sets aside the topics that are assigned to brokers which do not exist; how an assignment is numbered
+/// is the metadata's to judge.
+fn split_strange_assignments(
+    call: &Call,
+    asked: Vec<CreatableTopic>,
+) -> (Vec<CreatableTopic>, Vec<CreatableTopicResult>) {
+    let (mut good, mut refused) = (Vec::with_capacity(asked.len()), Vec::new());
+    for topic in asked {
+        let strange = topic.assignments.iter().find_map(|one| assignments::check(call, &one.broker_ids).err());
+        match strange {
+            Some(text) => refused.push(failed(topic.name, ErrorCode::InvalidReplicaAssignment, Some(text))),
+            None => good.push(topic),
+        }
+    }
+    (good, refused)
 }
 
 fn new_topic(topic: CreatableTopic) -> NewTopic {

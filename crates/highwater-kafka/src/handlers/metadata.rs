@@ -66,10 +66,13 @@ async fn named(call: &Call, asked: Vec<MetadataRequestTopic>, may_create: bool) 
     let mut topics = Vec::with_capacity(asked.len());
     for one in asked {
         topics.push(match (one.name, one.topic_id) {
-            (None, id) if call.version >= FIRST_WITH_IDS => match state.topic_by_id(id.into()) {
-                Some(topic) => described(broker, topic),
-                None => failed(None, id, ErrorCode::UnknownTopicId),
-            },
+            // A name beside an id is not looked at: Java's admin client sends an empty one.
+            (name, id) if call.version >= FIRST_WITH_IDS && (name.is_none() || id != Uuid::ZERO) => {
+                match state.topic_by_id(id.into()) {
+                    Some(topic) => described(broker, topic),
+                    None => failed(None, id, ErrorCode::UnknownTopicId),
+                }
+            }
             (Some(name), Uuid::ZERO) => match (state.topic(&name), created.get(&*name)) {
                 (Some(topic), _) => described(broker, topic),
                 (None, Some(error)) => failed(Some(name), Uuid::ZERO, *error),
@@ -78,7 +81,7 @@ async fn named(call: &Call, asked: Vec<MetadataRequestTopic>, may_create: bool) 
                 }
                 (None, None) => failed(Some(name), Uuid::ZERO, ErrorCode::UnknownTopicOrPartition),
             },
-            // Both or neither, or an id in a version where Kafka's server never read them.
+            // Neither, or an id in a version where Kafka's server never read them.
             (name, id) => failed(Some(name.unwrap_or_default()), id, ErrorCode::InvalidRequest),
         });
     }

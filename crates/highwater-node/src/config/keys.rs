@@ -120,8 +120,16 @@ keys! {
     /// bounds the requests that a bucket is paid for; a local directory needs no pace.
     FLUSH_INTERVAL_MS: Duration = "flush.interval.ms", Kind::Duration { least: 5, most: 10 * SECOND_MS },
         kind::duration, Fallback::Value("100ms");
-    /// Cap of the cache of segments in memory.
+    /// Cap of the cache of segments in memory. A consumer that is behind in many partitions reads whole
+    /// flushes of every shard: with less than four times `flush.bytes` for each of 4 shards it may read
+    /// them more than once.
     CACHE_MEMORY_BYTES: u64 = "cache.memory.bytes", MEMORY, kind::size, Fallback::Value("128MiB");
+    /// Cap of the cache of segments on disk; 0 is none. Never more than half of what is free there. Where
+    /// the bucket is a directory there is none: it would be the same disk.
+    CACHE_DISK_BYTES: u64 = "cache.disk.bytes", Kind::Size { least: 0, most: 16 * TIB }, kind::size,
+        Fallback::Value("10GiB");
+    /// Directory of the cache on disk, for nothing else; whatever is in it may be lost.
+    CACHE_DISK_DIR: PathBuf = "cache.disk.dir", Kind::Directory, kind::path, Fallback::Unset("cache in `data`");
     /// Memory for records that the bucket does not have yet; at the limit producers wait.
     UNFLUSHED_MEMORY_BYTES: u64 = "unflushed.memory.bytes", MEMORY, kind::size, Fallback::Value("128MiB");
     /// Memory for the newest flushed records, for consumers at the tail.

@@ -25,7 +25,7 @@ pub mod reference;
 mod serve;
 mod settings;
 pub mod show;
-mod size;
+pub mod size;
 mod variables;
 
 pub use bucket::{StoreChoice, StoreTarget, set_endpoint};

@@ -50,6 +50,9 @@ pub struct ServeConfig {
     pub flush_interval: Duration,
     /// Bytes of segments in memory, for readers behind the tail.
     pub cache_memory_bytes: usize,
+    /// Where segments are kept on disk, too, and how many bytes of them; nothing where there is no
+    /// such cache.
+    pub disk_cache: Option<(PathBuf, u64)>,
     /// Bytes of records that the bucket does not have yet.
     pub unflushed_memory_bytes: usize,
     /// Bytes of flushed records for consumers at the tail.
@@ -90,6 +93,7 @@ impl ServeConfig {
             flush_bytes: bytes(settings, &keys::FLUSH_BYTES)?,
             flush_interval: settings.value(&keys::FLUSH_INTERVAL_MS)?,
             cache_memory_bytes: bytes(settings, &keys::CACHE_MEMORY_BYTES)?,
+            disk_cache: disk_cache(settings, &data, &store_target)?,
             unflushed_memory_bytes: bytes(settings, &keys::UNFLUSHED_MEMORY_BYTES)?,
             tail_memory_bytes: bytes(settings, &keys::TAIL_MEMORY_BYTES)?,
             request_memory_bytes: bytes(settings, &keys::REQUEST_MEMORY_BYTES)?,
@@ -129,6 +133,23 @@ impl ServeConfig {
         }
         Ok(())
     }
+}
+
+fn disk_cache(settings: &Settings, data: &Path, target: &StoreTarget) -> Result<Option<(PathBuf, u64)>, StartError> {
+    let dir = match settings.get(&keys::CACHE_DISK_DIR)? {
+        Some(dir) => absolute(settings, &keys::CACHE_DISK_DIR.facts, &dir)?,
+        None => data.join("cache"),
+    };
+    let bytes = settings.value(&keys::CACHE_DISK_BYTES)?;
+    if bytes > 0 && bytes < highwater_cache::LEAST_BYTES {
+        return Err(StartError::Config(format!(
+            "{} is {}: it takes 0, which is no cache on disk, or at least {}",
+            settings.spelled(&keys::CACHE_DISK_BYTES.facts),
+            size::show(bytes),
+            size::show(highwater_cache::LEAST_BYTES),
+        )));
+    }
+    Ok((bytes > 0 && *target == StoreTarget::Bucket).then_some((dir, bytes)))
 }
 
 fn listeners(settings: &Settings) -> Result<Vec<Listener>, StartError> {

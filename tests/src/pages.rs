@@ -1,0 +1,19 @@
+//! The pages that a broker shows to operators, and the metrics on one of them.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::http;
+
+/// The body of a page.
+pub fn page(http_port: u16, path: &str) -> Result<String> {
+    let answer = http::get(http_port, path).with_context(|| format!("no answer to {path}"))?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("an answer with a body")?;
+    ensure!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+    Ok(body.to_owned())
+}
+
+/// One metric of `/metrics`, by its name with its labels.
+pub fn value(page: &str, name: &str) -> Result<f64> {
+    let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.with_context(|| format!("{name} is not there"))?.parse().context("a number")
+}
