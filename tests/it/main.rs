@@ -16,5 +16,6 @@ mod kill;
 mod observability;
 mod operator;
 mod read_cache;
+mod readme;
 mod recreated;
 mod stage;

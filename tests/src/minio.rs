@@ -42,6 +42,14 @@ impl Minio {
         minio.wait_until_ready()
     }
 
+    /// Starts a server as its own documentation does: on port 9000, with its default credentials.
+    pub fn start_by_default(parts: &Parts, place: &Place) -> Result<Self> {
+        let minio = Self::launch_at(9000, parts, place, |command| {
+            command.env("MINIO_ROOT_USER", "minioadmin").env("MINIO_ROOT_PASSWORD", "minioadmin");
+        })?;
+        minio.wait_until_ready()
+    }
+
     /// Starts a server that speaks TLS alone, with the certificate of a folder as MinIO wants it. It
     /// is not waited for: that takes somebody who trusts it.
     pub fn start_tls(parts: &Parts, place: &Place, certificates: &Path) -> Result<Self> {
@@ -51,10 +59,13 @@ impl Minio {
     }
 
     fn launch(parts: &Parts, place: &Place, more: impl FnOnce(&mut Command)) -> Result<Self> {
+        Self::launch_at(ports::free()?, parts, place, more)
+    }
+
+    fn launch_at(port: u16, parts: &Parts, place: &Place, more: impl FnOnce(&mut Command)) -> Result<Self> {
         let data = place.join("minio");
         // On a single drive a folder is a bucket.
         fs::create_dir_all(data.join(BUCKET))?;
-        let port = ports::free()?;
         let mut command = Command::new(parts.minio());
         command
             .args(["server", "--quiet", "--address", &format!("127.0.0.1:{port}")])

@@ -9,6 +9,7 @@
 //! Latency is measured at 100 records a second by the client of tests/python, since Kafka's tools
 //! count whole milliseconds only.
 
+mod object;
 mod report;
 mod tools;
 mod usage;
@@ -38,7 +39,10 @@ const SETTLE: Duration = Duration::from_secs(2);
 
 /// How much to measure.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// GiB to produce and to consume in each round.
     #[arg(long, default_value_t = 4.0)]
     gib: f64,
@@ -53,6 +57,12 @@ pub struct Arguments {
     latency_records: u32,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Other {
+    /// Durability `object` on MinIO, beside what MinIO gives by itself.
+    Object(object::Arguments),
+}
+
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Which {
     #[default]
@@ -63,6 +73,9 @@ enum Which {
 
 /// Measures, prints the table, and writes it with its figures into bench/results/.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(Other::Object(arguments)) = &arguments.other {
+        return object::run(arguments);
+    }
     let parts = parts::prepare_all()?;
     let place = Place::new("bench")?;
     let mut contestants = Vec::new();
@@ -115,7 +128,7 @@ impl Contestant {
             System::Kafka => "Apache Kafka 4.3.1",
         };
         if system == System::Highwater && std::env::var_os(BINARY_VARIABLE).is_none() {
-            let binary = test::build_highwater()?;
+            let binary = test::build_binaries()?;
             // SAFETY: this program has one thread.
             unsafe { std::env::set_var(BINARY_VARIABLE, binary) };
         }

@@ -55,7 +55,7 @@ pub fn run(command: &Command) -> Result<()> {
     let Command::Kill { rounds, seed, store, system } = *command;
     let seed = seed.unwrap_or_else(|| u64::from(std::process::id()));
     if system == Which::Highwater && std::env::var_os(BINARY_VARIABLE).is_none() {
-        let binary = test::build_highwater()?;
+        let binary = test::build_binaries()?;
         // SAFETY: this program has one thread so far.
         unsafe { std::env::set_var(BINARY_VARIABLE, binary) };
     }

@@ -6,6 +6,7 @@
 
 mod debian;
 mod flights;
+mod go_client;
 mod java_client;
 mod kafka;
 mod kcat;
@@ -51,6 +52,7 @@ pub fn prepare_all() -> Result<Parts> {
         python::localstack_recipe(),
         python::seaweedfs_recipe(),
         node_client::recipe(),
+        go_client::recipe(),
         flights::recipe(),
         java_client::recipe(),
     ];

@@ -10,7 +10,7 @@ const PROGRAMS: &[(&str, &[&str], &str)] = &[
     ("java", &["-version"], "Java 17 or newer, for Apache Kafka"),
     ("javac", &["-version"], "a JDK, for the Java test client"),
     ("mvn", &["--version"], "Maven, to fetch Apache Kafka"),
-    ("go", &["version"], "Go, to build MinIO"),
+    ("go", &["version"], "Go, to build MinIO and franz-go"),
     ("node", &["--version"], "Node 18 or newer, for kafkajs"),
     ("npm", &["--version"], "npm, to install kafkajs"),
     ("tar", &["--version"], "tar, to unpack the flights"),

@@ -74,17 +74,12 @@ const PROPERTY_SEED_VARIABLE: &str = "PROPTEST_RNG_SEED";
 /// The same cases each time, so that a change is judged by itself; a search for new ones sets another.
 const PROPERTY_SEED: &str = "20261122";
 
-/// Builds the binary in the profile that serves everything.
-pub fn build_highwater() -> Result<PathBuf> {
-    build(&["highwater-node"])
-}
-
-/// Builds packages and says where `highwater` lies, or would; the others' binaries lie beside it.
-fn build(packages: &[&str]) -> Result<PathBuf> {
+/// Builds `highwater`, in the profile that serves everything, and the rdkafka client beside it; says where
+/// the former lies. Always the two together: cargo would build them anew for another choice.
+pub fn build_binaries() -> Result<PathBuf> {
     let mut cargo = command::cargo();
-    cargo.args(["build", "--release", "--quiet"]);
-    cargo.args(packages.iter().flat_map(|package| ["-p", *package]));
-    command::run(&mut cargo)?;
+    cargo.args(["build", "--release", "--quiet", "--bins", "--examples"]);
+    command::run(cargo.args(["-p", "highwater-node", "-p", "rdkafka-client"]))?;
     Ok(Metadata::read()?.target_directory.join("release/highwater"))
 }
 
@@ -148,7 +143,7 @@ fn bucket_environment(endpoint: &str) -> Vec<(&'static str, String)> {
 fn end_to_end(arguments: &Arguments, parts: &Parts, counts: &mut Counts) -> Result<()> {
     let mut cargo = command::cargo();
     cargo.args(["test", "--package", "highwater-tests", "--release", "--no-fail-fast"]);
-    let binary = build(&["highwater-node", "rdkafka-client"])?;
+    let binary = build_binaries()?;
     let mut environment: Vec<(&str, OsString)> =
         vec![(PARTS_VARIABLE, parts.root().into()), (BINARY_VARIABLE, binary.into())];
     if arguments.system == System::Kafka {

@@ -59,12 +59,16 @@ const ROWS: &[Row] = &[
 
 impl Column {
     fn median(&self, of: impl Fn(&Figures) -> Option<f64>) -> Option<f64> {
-        let mut values: Vec<f64> = self.rounds.iter().filter_map(of).collect();
-        values.sort_by(f64::total_cmp);
-        let upper = values.get(values.len() / 2)?;
-        let lower = values.get((values.len() - 1) / 2)?;
-        Some((upper + lower) / 2.0)
+        median(self.rounds.iter().filter_map(of).collect())
     }
+}
+
+/// The one in the middle, or what lies between the two.
+pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let upper = values.get(values.len() / 2)?;
+    let lower = values.get((values.len() - 1) / 2)?;
+    Some((upper + lower) / 2.0)
 }
 
 /// A whole run.

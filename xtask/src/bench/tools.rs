@@ -51,11 +51,22 @@ pub(super) fn write_payloads(path: &Path, bytes: u64) -> Result<()> {
 
 /// ProducerPerformance, as fast as it goes.
 pub(super) fn produce(at: &At<'_>, topic: &str, records: u64, payloads: &Path) -> Result<Produced> {
+    produce_with(at, topic, records, payloads, &["acks=all", "linger.ms=5"])
+}
+
+/// As [`produce`], with these settings of the producer.
+pub(super) fn produce_with(
+    at: &At<'_>,
+    topic: &str,
+    records: u64,
+    payloads: &Path,
+    settings: &[&str],
+) -> Result<Produced> {
     let mut tool = tool(at, "ProducerPerformance");
     tool.args(["--topic", topic, "--num-records", &records.to_string(), "--throughput", "-1"]);
     tool.arg("--payload-file").arg(payloads).args(["--reporting-interval", "600000"]);
     tool.args(["--command-property", &format!("bootstrap.servers={}", at.broker)]);
-    tool.args(["acks=all", "linger.ms=5"]);
+    tool.args(settings);
     let said = command::output(&mut tool)?;
     let line = said.lines().rfind(|line| line.contains(" 99th")).unwrap_or_default();
     parse_produced(line).with_context(|| format!("cannot read ProducerPerformance: {said}"))
@@ -77,7 +88,11 @@ pub(super) fn consume(at: &At<'_>, topic: &str, records: u64) -> Result<f64> {
 pub(super) fn latency(at: &At<'_>, topic: &str, records: u32) -> Result<Latency> {
     let mut client = confluent(at, "latency");
     client.args([topic, &records.to_string(), &SLOW_RATE.to_string()]);
-    let said = command::output(&mut client)?;
+    parse_latency(&command::output(&mut client)?)
+}
+
+/// What that client prints.
+pub(super) fn parse_latency(said: &str) -> Result<Latency> {
     let mut numbers = said.split_whitespace().map(str::parse);
     let mut number = || numbers.next().context("too few numbers")?.context("not a number");
     Ok(Latency { p50_us: number()?, p99_us: number()? })
