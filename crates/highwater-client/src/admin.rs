@@ -1,8 +1,12 @@
 //! Topics and configurations.
 
-use highwater_wire::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic};
-use highwater_wire::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
-use highwater_wire::messages::delete_topics::DeleteTopicsRequest;
+use highwater_wire::messages::create_partitions::{
+    CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic, CreatePartitionsTopicResult,
+};
+use highwater_wire::messages::create_topics::{
+    CreatableTopic, CreatableTopicConfig, CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse,
+};
+use highwater_wire::messages::delete_topics::{DeletableTopicResult, DeleteTopicsRequest, DeleteTopicsResponse};
 use highwater_wire::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
 };
@@ -91,11 +95,13 @@ impl Cluster {
             ..Default::default()
         };
         let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: TIMEOUT_MS, ..Default::default() };
-        let response = self.call_controller(&request).await?;
-        for topic in &response.topics {
-            ClientError::check(topic.error_code, topic.error_message.as_deref(), || format!("topic '{name}'"))?;
-        }
-        Ok(())
+        let check = |response: &CreateTopicsResponse| {
+            let refused = |topic: &CreatableTopicResult| {
+                ClientError::check(topic.error_code, topic.error_message.as_deref(), || format!("topic '{name}'"))
+            };
+            response.topics.iter().try_for_each(refused)
+        };
+        self.call_controller(&request, check).await.map(drop)
     }
 
     /// Deletes a topic.
@@ -105,14 +111,12 @@ impl Cluster {
     pub async fn delete_topic(&mut self, name: &str) -> Result<(), ClientError> {
         let request =
             DeleteTopicsRequest { topic_names: vec![Str::from(name)], timeout_ms: TIMEOUT_MS, ..Default::default() };
-        let response = self.call_controller(&request).await?;
-        for topic in &response.responses {
-            if code_of(topic.error_code) == ErrorCode::UnknownTopicOrPartition {
-                return Err(ClientError::UnknownTopic(name.to_owned()));
-            }
-            ClientError::check(topic.error_code, topic.error_message.as_deref(), || format!("topic '{name}'"))?;
-        }
-        Ok(())
+        let refused = |topic: &DeletableTopicResult| match code_of(topic.error_code) {
+            ErrorCode::UnknownTopicOrPartition => Err(ClientError::UnknownTopic(name.to_owned())),
+            _ => ClientError::check(topic.error_code, topic.error_message.as_deref(), || format!("topic '{name}'")),
+        };
+        let check = |response: &DeleteTopicsResponse| response.responses.iter().try_for_each(refused);
+        self.call_controller(&request, check).await.map(drop)
     }
 
     /// Gives a topic more partitions, `count` in all.
@@ -122,11 +126,13 @@ impl Cluster {
     pub async fn add_partitions(&mut self, name: &str, count: i32) -> Result<(), ClientError> {
         let topic = CreatePartitionsTopic { name: Str::from(name), count, assignments: None, ..Default::default() };
         let request = CreatePartitionsRequest { topics: vec![topic], timeout_ms: TIMEOUT_MS, ..Default::default() };
-        let response = self.call_controller(&request).await?;
-        for topic in &response.results {
-            ClientError::check(topic.error_code, topic.error_message.as_deref(), || format!("topic '{name}'"))?;
-        }
-        Ok(())
+        let check = |response: &CreatePartitionsResponse| {
+            let refused = |topic: &CreatePartitionsTopicResult| {
+                ClientError::check(topic.error_code, topic.error_message.as_deref(), || format!("topic '{name}'"))
+            };
+            response.results.iter().try_for_each(refused)
+        };
+        self.call_controller(&request, check).await.map(drop)
     }
 
     /// Every configuration of something, ascending by name.

@@ -14,6 +14,9 @@ use crate::error::{ClientError, code_of};
 
 /// Pause before something is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// How long a topic that was named may take to come to be. Brokers that do not create topics say no more
+/// than that there is none.
+const CREATION_LIMIT: Duration = Duration::from_secs(5);
 
 /// Where and how to connect.
 #[derive(Clone, Debug)]
@@ -159,13 +162,51 @@ impl Cluster {
         outcome
     }
 
-    /// A call to the broker that changes topics and configurations.
+    /// A call to the broker that changes topics and configurations; again when it is another one by now,
+    /// or not ready. `check` says what an answer refuses.
     ///
     /// # Errors
-    /// See [`Connection::call`].
-    pub async fn call_controller<R: Request>(&mut self, request: &R) -> Result<R::Response, ClientError> {
-        let controller = if self.addresses.contains_key(&self.controller) { self.controller } else { ANY };
-        self.call(controller, request).await
+    /// See [`Connection::call`]; what `check` gives.
+    pub async fn call_controller<R: Request>(
+        &mut self,
+        request: &R,
+        check: impl Fn(&R::Response) -> Result<(), ClientError>,
+    ) -> Result<R::Response, ClientError> {
+        let deadline = self.deadline();
+        loop {
+            let controller = if self.addresses.contains_key(&self.controller) { self.controller } else { ANY };
+            let response = self.call(controller, request).await?;
+            match check(&response) {
+                Ok(()) => return Ok(response),
+                Err(error) if error.is_retriable() && self.pause(deadline).await => {
+                    self.metadata(Some(&[]), false).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// A call to the coordinator of a group; again when it is another one by now, or still loading.
+    /// `check` says what an answer refuses.
+    ///
+    /// # Errors
+    /// See [`Connection::call`]; what `check` gives.
+    pub async fn call_coordinator<R: Request>(
+        &mut self,
+        group: &str,
+        request: &R,
+        check: impl Fn(&R::Response) -> Result<(), ClientError>,
+    ) -> Result<R::Response, ClientError> {
+        let deadline = self.deadline();
+        loop {
+            let node = self.coordinator(group).await?;
+            let response = self.call(node, request).await?;
+            match check(&response) {
+                Ok(()) => return Ok(response),
+                Err(error) if error.is_retriable() && self.pause(deadline).await => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Waits a little before something is tried again. `false` when `deadline` is over.
@@ -225,7 +266,7 @@ impl Cluster {
     /// # Errors
     /// [`ClientError::UnknownTopic`]; a refusal, when leaders do not come to be in time.
     pub async fn topic(&mut self, name: &str, create: bool) -> Result<TopicInfo, ClientError> {
-        let deadline = self.deadline();
+        let (begun, deadline) = (self.env.now(), self.deadline());
         loop {
             let response = self.metadata(Some(&[name]), create).await?;
             let topic = response.topics.first();
@@ -234,7 +275,7 @@ impl Cluster {
                 (Some(topic), ErrorCode::None) if topic.partitions.iter().all(|one| one.leader_id >= 0) => {
                     return Ok(info(topic));
                 }
-                (_, ErrorCode::UnknownTopicOrPartition) if !create => {
+                (_, ErrorCode::UnknownTopicOrPartition) if !create || self.env.now() > begun + CREATION_LIMIT => {
                     return Err(ClientError::UnknownTopic(name.to_owned()));
                 }
                 (_, ErrorCode::None | ErrorCode::LeaderNotAvailable | ErrorCode::UnknownTopicOrPartition) => {}
@@ -244,6 +285,19 @@ impl Cluster {
                 let code = if code == ErrorCode::None { ErrorCode::LeaderNotAvailable } else { code };
                 ClientError::check(code.code(), None, || format!("topic '{name}'"))?;
             }
+        }
+    }
+
+    /// One topic as it is now; partitions without a leader are no error.
+    ///
+    /// # Errors
+    /// [`ClientError::UnknownTopic`].
+    pub async fn describe(&mut self, name: &str) -> Result<TopicInfo, ClientError> {
+        let response = self.metadata(Some(&[name]), false).await?;
+        match response.topics.first().map(|topic| (topic, code_of(topic.error_code))) {
+            None | Some((_, ErrorCode::UnknownTopicOrPartition)) => Err(ClientError::UnknownTopic(name.to_owned())),
+            Some((topic, ErrorCode::None | ErrorCode::LeaderNotAvailable)) => Ok(info(topic)),
+            Some((_, other)) => ClientError::refuse(other, || format!("topic '{name}'")),
         }
     }
 

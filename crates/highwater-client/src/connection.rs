@@ -139,9 +139,16 @@ impl Connection {
             .and_then(|()| request.write(&mut encoder, version))
             .map_err(|error| ClientError::Invalid(format!("{} {version} cannot be written: {error}", R::KEY)))?;
         self.due += 1;
-        for chunk in encoder.finish() {
-            self.stream.write_all(&chunk).await.map_err(|source| self.broken(source))?;
-        }
+        let chunks = encoder.finish();
+        let write = async {
+            for chunk in &chunks {
+                self.stream.write_all(chunk).await?;
+            }
+            Ok(())
+        };
+        let stuck = || io::Error::new(io::ErrorKind::TimedOut, "it takes no bytes");
+        let written = self.env.timeout(self.limit, write).await.unwrap_or_else(|_| Err(stuck()));
+        written.map_err(|source| self.broken(source))?;
         Ok(Sent { correlation: self.next_correlation, version })
     }
 

@@ -9,7 +9,7 @@ use highwater_wire::messages::fetch::{FetchPartition, FetchRequest, FetchRespons
 use highwater_wire::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use highwater_wire::{ErrorCode, Str};
 
-use crate::cluster::Cluster;
+use crate::cluster::{ANY, Cluster};
 use crate::error::{ClientError, code_of};
 
 /// Most bytes of one answer, and of one partition in it.
@@ -48,6 +48,17 @@ struct Position {
     next: i64,
     /// First offset that the answer showed to be beyond the end, if any.
     high_watermark: i64,
+    /// The end when reading began, if that is where it stops.
+    stop: Option<i64>,
+}
+
+impl Position {
+    fn is_at_end(&self) -> bool {
+        match self.stop {
+            Some(stop) => self.next >= stop,
+            None => self.high_watermark >= 0 && self.next >= self.high_watermark,
+        }
+    }
 }
 
 /// Reads partitions.
@@ -89,7 +100,26 @@ impl Consumer {
         }
         let offsets = offsets_at(cluster, topic, &partitions, start).await?;
         for (partition, offset) in offsets {
-            self.seek(topic, partition, offset, found.leaders[usize::try_from(partition).unwrap_or(0)]);
+            let leader = usize::try_from(partition).ok().and_then(|at| found.leaders.get(at));
+            self.seek(topic, partition, offset, leader.copied().unwrap_or(ANY));
+        }
+        Ok(())
+    }
+
+    /// From now on the end is where the partitions end at this moment, whatever is produced meanwhile.
+    ///
+    /// # Errors
+    /// As the brokers say.
+    pub async fn stop_at_present_end(&mut self, cluster: &mut Cluster) -> Result<(), ClientError> {
+        for (at, topic) in self.topics.iter().enumerate() {
+            let of_topic = |(topic, _): &&(usize, i32)| *topic == at;
+            let partitions: Vec<i32> =
+                self.positions.keys().filter(of_topic).map(|(_, partition)| *partition).collect();
+            for (partition, end) in offsets_at(cluster, topic, &partitions, StartAt::End).await? {
+                if let Some(position) = self.positions.get_mut(&(at, partition)) {
+                    position.stop = Some(end);
+                }
+            }
         }
         Ok(())
     }
@@ -100,7 +130,7 @@ impl Consumer {
             self.topics.push(topic.to_owned());
             self.topics.len() - 1
         });
-        self.positions.insert((at, partition), Position { leader, next: offset, high_watermark: -1 });
+        self.positions.insert((at, partition), Position { leader, next: offset, high_watermark: -1, stop: None });
     }
 
     /// Stops reading everything.
@@ -132,10 +162,10 @@ impl Consumer {
         }
     }
 
-    /// Whether everything up to the ends that the brokers told of has been given.
+    /// Whether everything up to the ends has been given: those that the brokers told of last, or those
+    /// of [`Consumer::stop_at_present_end`].
     pub fn is_at_end(&self) -> bool {
-        self.unpacked.is_empty()
-            && self.positions.values().all(|at| at.high_watermark >= 0 && at.next >= at.high_watermark)
+        self.unpacked.is_empty() && self.positions.values().all(Position::is_at_end)
     }
 
     /// The next records: those at hand, or those of a fetch from each leader. Empty when there is
@@ -167,6 +197,8 @@ impl Consumer {
             }
         }
         if moved {
+            // Whoever leads now may need a moment.
+            cluster.pause(cluster.deadline()).await;
             self.find_leaders(cluster).await?;
         }
         Ok(self.unpacked.drain(..).collect())
@@ -255,13 +287,15 @@ fn unpack(
 ) -> Result<i64, ClientError> {
     let malformed =
         |error: String| ClientError::Invalid(format!("partition {partition}: records cannot be read: {error}"));
-    let mut next = from;
+    let (mut next, mut unpacked_some) = (from, false);
     for batch in Batches::new(records) {
         let (header, batch): (BatchHeader, Bytes) = match batch {
             Ok(batch) => batch,
-            // A broker may cut the last batch off.
-            Err(_) => break,
+            // A broker may cut the last batch off, but never the only one.
+            Err(_) if unpacked_some => break,
+            Err(error) => return Err(malformed(error.to_string())),
         };
+        unpacked_some = true;
         next = next.max(header.base_offset + i64::from(header.last_offset_delta) + 1);
         if header.attributes.is_control() {
             continue;
@@ -316,7 +350,7 @@ async fn list_offsets(
         let mut by_leader: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
         for partition in std::mem::take(&mut left) {
             let leader = usize::try_from(partition).ok().and_then(|at| leaders.get(at)).copied();
-            by_leader.entry(leader.unwrap_or(crate::cluster::ANY)).or_default().push(partition);
+            by_leader.entry(leader.unwrap_or(ANY)).or_default().push(partition);
         }
         let mut why = None;
         for (leader, partitions) in by_leader {

@@ -86,6 +86,14 @@ impl ClientError {
         }
     }
 
+    /// A refusal by its code alone.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn refuse<T>(code: ErrorCode, what: impl FnOnce() -> String) -> Result<T, Self> {
+        Err(Self::Refused { what: what(), code, message: code.name().to_owned() })
+    }
+
     /// The code of a refusal.
     pub const fn code(&self) -> Option<ErrorCode> {
         match self {

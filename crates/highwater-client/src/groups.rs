@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use highwater_wire::messages::consumer_protocol::ConsumerProtocolAssignment;
-use highwater_wire::messages::delete_groups::DeleteGroupsRequest;
-use highwater_wire::messages::describe_groups::{DescribeGroupsRequest, DescribedGroup};
-use highwater_wire::messages::list_groups::ListGroupsRequest;
+use highwater_wire::messages::delete_groups::{DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse};
+use highwater_wire::messages::describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup};
+use highwater_wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse};
 use highwater_wire::messages::offset_commit::{
-    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse,
 };
-use highwater_wire::messages::offset_fetch::OffsetFetchRequest;
+use highwater_wire::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchResponse};
 use highwater_wire::{Decoder, Str};
 
 use crate::cluster::Cluster;
@@ -65,8 +65,7 @@ impl Cluster {
         let nodes: Vec<i32> = self.brokers().keys().copied().collect();
         let mut groups = Vec::new();
         for node in nodes {
-            let response = self.call(node, &ListGroupsRequest::default()).await?;
-            ClientError::check(response.error_code, None, || "groups".to_owned())?;
+            let response = self.groups_of(node).await?;
             groups.extend(response.groups.into_iter().map(|group| ListedGroup {
                 id: String::from(group.group_id),
                 protocol_type: String::from(group.protocol_type),
@@ -78,18 +77,32 @@ impl Cluster {
         Ok(groups)
     }
 
+    /// The groups that a broker coordinates, once it has loaded them.
+    async fn groups_of(&mut self, node: i32) -> Result<ListGroupsResponse, ClientError> {
+        let deadline = self.deadline();
+        loop {
+            let response = self.call(node, &ListGroupsRequest::default()).await?;
+            match ClientError::check(response.error_code, None, || "groups".to_owned()) {
+                Ok(()) => return Ok(response),
+                Err(error) if error.is_retriable() && self.pause(deadline).await => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// One group. A group that does not exist is `Dead` and has no members.
     ///
     /// # Errors
     /// As its coordinator says.
     pub async fn group(&mut self, id: &str) -> Result<GroupInfo, ClientError> {
-        let node = self.coordinator(id).await?;
         let request = DescribeGroupsRequest { groups: vec![Str::from(id)], ..Default::default() };
-        let mut response = self.call(node, &request).await?;
-        let group =
-            response.groups.pop().ok_or_else(|| ClientError::Invalid("no answer about the group".to_owned()))?;
-        ClientError::check(group.error_code, group.error_message.as_deref(), || format!("group '{id}'"))?;
-        Ok(info(group))
+        let refused = |group: &DescribedGroup| {
+            ClientError::check(group.error_code, group.error_message.as_deref(), || format!("group '{id}'"))
+        };
+        let check = |response: &DescribeGroupsResponse| response.groups.iter().try_for_each(refused);
+        let mut response = self.call_coordinator(id, &request, check).await?;
+        let none = || ClientError::Invalid("no answer about the group".to_owned());
+        response.groups.pop().map(info).ok_or_else(none)
     }
 
     /// What a group has committed.
@@ -97,14 +110,17 @@ impl Cluster {
     /// # Errors
     /// As its coordinator says.
     pub async fn committed(&mut self, group: &str) -> Result<BTreeMap<TopicPartition, i64>, ClientError> {
-        let node = self.coordinator(group).await?;
         let request = OffsetFetchRequest { group_id: Str::from(group), topics: None, ..Default::default() };
-        let response = self.call(node, &request).await?;
-        ClientError::check(response.error_code, None, || format!("offsets of group '{group}'"))?;
+        let refused = |code| ClientError::check(code, None, || format!("offsets of group '{group}'"));
+        let check = |response: &OffsetFetchResponse| {
+            refused(response.error_code)?;
+            let mut partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+            partitions.try_for_each(|partition| refused(partition.error_code))
+        };
+        let response = self.call_coordinator(group, &request, check).await?;
         let mut committed = BTreeMap::new();
         for topic in &response.topics {
             for partition in &topic.partitions {
-                ClientError::check(partition.error_code, None, || format!("offsets of group '{group}'"))?;
                 if partition.committed_offset >= 0 {
                     committed.insert((topic.name.to_string(), partition.partition_index), partition.committed_offset);
                 }
@@ -123,7 +139,6 @@ impl Cluster {
         member: Option<(i32, &str)>,
         offsets: &BTreeMap<TopicPartition, i64>,
     ) -> Result<(), ClientError> {
-        let node = self.coordinator(group).await?;
         let mut topics: BTreeMap<&str, Vec<OffsetCommitRequestPartition>> = BTreeMap::new();
         for ((topic, partition_index), committed_offset) in offsets {
             topics.entry(topic).or_default().push(OffsetCommitRequestPartition {
@@ -143,11 +158,13 @@ impl Cluster {
             topics: topics.into_iter().map(topic).collect(),
             ..Default::default()
         };
-        let response = self.call(node, &request).await?;
-        for partition in response.topics.iter().flat_map(|topic| &topic.partitions) {
-            ClientError::check(partition.error_code, None, || format!("commit of group '{group}'"))?;
-        }
-        Ok(())
+        let check = |response: &OffsetCommitResponse| {
+            let mut partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+            partitions.try_for_each(|partition| {
+                ClientError::check(partition.error_code, None, || format!("commit of group '{group}'"))
+            })
+        };
+        self.call_coordinator(group, &request, check).await.map(drop)
     }
 
     /// Deletes a group that has no members.
@@ -155,13 +172,11 @@ impl Cluster {
     /// # Errors
     /// As its coordinator says.
     pub async fn delete_group(&mut self, group: &str) -> Result<(), ClientError> {
-        let node = self.coordinator(group).await?;
         let request = DeleteGroupsRequest { groups_names: vec![Str::from(group)], ..Default::default() };
-        let response = self.call(node, &request).await?;
-        for result in &response.results {
-            ClientError::check(result.error_code, None, || format!("group '{group}'"))?;
-        }
-        Ok(())
+        let refused =
+            |result: &DeletableGroupResult| ClientError::check(result.error_code, None, || format!("group '{group}'"));
+        let check = |response: &DeleteGroupsResponse| response.results.iter().try_for_each(refused);
+        self.call_coordinator(group, &request, check).await.map(drop)
     }
 }
 

@@ -120,6 +120,14 @@ impl GroupMember {
     /// As the coordinator says.
     pub async fn leave(mut self, cluster: &mut Cluster) -> Result<(), ClientError> {
         self.commit(cluster).await?;
+        self.abandon(cluster).await
+    }
+
+    /// Leaves the group without a commit: what was given may not have arrived.
+    ///
+    /// # Errors
+    /// As the coordinator says.
+    pub async fn abandon(self, cluster: &mut Cluster) -> Result<(), ClientError> {
         let identity = MemberIdentity { member_id: Str::from(&self.member_id), ..Default::default() };
         let request =
             LeaveGroupRequest { group_id: Str::from(&self.group), members: vec![identity], ..Default::default() };

@@ -125,15 +125,24 @@ impl<'a> Producer<'a> {
             .map_err(|error| ClientError::Invalid(error.to_string()))
     }
 
+    /// Sends what is open, and waits for no more than room to do so.
+    ///
+    /// # Errors
+    /// When a batch is refused for good.
+    pub async fn send_open(&mut self) -> Result<(), ClientError> {
+        let open: Vec<i32> = self.open.keys().copied().collect();
+        for partition in open {
+            self.close_batch(partition).await?;
+        }
+        Ok(())
+    }
+
     /// Sends what is open and waits for every acknowledgement.
     ///
     /// # Errors
     /// When a batch is refused for good.
     pub async fn flush(&mut self) -> Result<(), ClientError> {
-        let open: Vec<i32> = self.open.keys().copied().collect();
-        for partition in open {
-            self.close_batch(partition).await?;
-        }
+        self.send_open().await?;
         let nodes: Vec<i32> = self.in_flight.keys().copied().collect();
         for node in nodes {
             while self.in_flight.get(&node).is_some_and(|queue| !queue.is_empty()) {

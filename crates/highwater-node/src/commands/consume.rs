@@ -68,6 +68,9 @@ pub async fn run(cluster: &mut Cluster, args: ConsumeArgs) -> Result<(), Command
             let mut consumer = Consumer::new(WAIT);
             let only = (!args.partitions.is_empty()).then_some(args.partitions.as_slice());
             consumer.assign(cluster, &args.topic, only, start).await?;
+            if !args.follow {
+                consumer.stop_at_present_end(cluster).await?;
+            }
             while output.left > 0 {
                 let fetched = tokio::select! {
                     biased;
@@ -89,7 +92,12 @@ pub async fn run(cluster: &mut Cluster, args: ConsumeArgs) -> Result<(), Command
                     fetched = member.poll(cluster) => fetched?,
                 };
                 let left = output.left;
-                output.write(&args.topic, &fetched)?;
+                if let Err(closed) = output.write(&args.topic, &fetched) {
+                    // Nobody knows what was read of it, so nothing is committed; but nobody has to wait
+                    // until the session runs out either.
+                    member.abandon(cluster).await?;
+                    return Err(closed);
+                }
                 if fetched.len() as u64 > left {
                     // What was read beyond the last line printed must not be committed.
                     member.rewind(&fetched[usize::try_from(left).unwrap_or(usize::MAX)..]);

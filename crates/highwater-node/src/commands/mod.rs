@@ -9,6 +9,7 @@ pub mod completions;
 pub mod config;
 pub mod consume;
 pub mod group;
+mod lines;
 mod moment;
 pub mod produce;
 pub mod session;

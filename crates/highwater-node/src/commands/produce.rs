@@ -1,19 +1,23 @@
 //! `highwater produce TOPIC`: lines of a file or of standard input become records.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
 use highwater_batch::Compression;
 use highwater_client::{Cluster, Producer, ProducerOptions, Record};
 
+use super::lines::Lines;
 use super::session::{CommandError, is_watched, pair};
 
 /// A progress line after so many records.
 const PROGRESS_EVERY: u64 = 50_000;
-/// Longest line, bytes: no broker takes more without being asked to.
-const MAX_LINE_BYTES: usize = 64 << 20;
+/// A record waits for others of its batch, if the next line is not there after this.
+const LINGER: Duration = Duration::from_millis(20);
+/// And no longer than this, if lines keep coming.
+const LONGEST_LINGER: Duration = Duration::from_millis(200);
 
 /// Flags of `produce`.
 #[derive(Clone, Debug, Args)]
@@ -58,11 +62,9 @@ fn acks(text: &str) -> Result<i16, String> {
 /// Runs it.
 pub async fn run(cluster: &mut Cluster, args: ProduceArgs) -> Result<(), CommandError> {
     let name = args.file.as_ref().map_or_else(|| "standard input".to_owned(), |file| file.display().to_string());
-    let mut input: Box<dyn BufRead> = match &args.file {
-        Some(file) => {
-            Box::new(BufReader::with_capacity(1 << 20, std::fs::File::open(file).map_err(CommandError::io(&name))?))
-        }
-        None => Box::new(BufReader::with_capacity(1 << 16, std::io::stdin())),
+    let source: Box<dyn Read + Send> = match &args.file {
+        Some(file) => Box::new(std::fs::File::open(file).map_err(CommandError::io(&name))?),
+        None => Box::new(std::io::stdin()),
     };
     let env = cluster.env().clone();
     let began = env.now();
@@ -71,36 +73,41 @@ pub async fn run(cluster: &mut Cluster, args: ProduceArgs) -> Result<(), Command
     let headers: Vec<(String, Bytes)> =
         args.headers.iter().map(|(name, value)| (name.clone(), Bytes::from(value.clone()))).collect();
     let (mut records, mut bytes) = (0u64, 0u64);
-    let mut line = Vec::new();
+    let (mut lines, mut sent) = (Lines::read(source), env.now());
     loop {
-        line.clear();
-        let read = input.read_until(b'\n', &mut line).map_err(CommandError::io(&name))?;
-        if read == 0 {
-            break;
-        }
-        if line.len() > MAX_LINE_BYTES {
-            return Err(CommandError::Usage(format!(
-                "line {} of {name} is longer than {MAX_LINE_BYTES} bytes",
-                records + 1
-            )));
-        }
-        if line.last() == Some(&b'\n') {
-            line.pop();
-        }
-        bytes += line.len() as u64;
-        let (key, value) = split(&line, args.key_separator.as_deref());
-        let given = |part: &[u8]| (!(args.null && part.is_empty())).then(|| Bytes::copy_from_slice(part));
-        let record = Record {
-            timestamp: env.wall_ms(),
-            key: key.and_then(given),
-            value: given(value),
-            headers: headers.clone(),
-            partition: args.partition,
+        let some = match env.timeout(LINGER, lines.next()).await {
+            Ok(Some(some)) => some.map_err(|error| error.told(&name))?,
+            Ok(None) => break,
+            Err(_) => {
+                // Whoever writes lines now and then wants them to arrive, and to hear if they do not.
+                producer.flush().await?;
+                sent = env.now();
+                match lines.next().await {
+                    Some(some) => some.map_err(|error| error.told(&name))?,
+                    None => break,
+                }
+            }
         };
-        producer.send(&record).await?;
-        records += 1;
-        if records.is_multiple_of(PROGRESS_EVERY) && is_watched() {
-            let _ = write!(std::io::stderr(), "\r{records} records, {:.1} MB", bytes as f64 / 1e6);
+        for line in some {
+            bytes += line.len() as u64;
+            let (key, value) = split(&line, args.key_separator.as_deref());
+            let given = |part: &[u8]| (!(args.null && part.is_empty())).then(|| Bytes::copy_from_slice(part));
+            let record = Record {
+                timestamp: env.wall_ms(),
+                key: key.and_then(given),
+                value: given(value),
+                headers: headers.clone(),
+                partition: args.partition,
+            };
+            producer.send(&record).await?;
+            records += 1;
+            if records.is_multiple_of(PROGRESS_EVERY) && is_watched() {
+                let _ = write!(std::io::stderr(), "\r{records} records, {:.1} MB", bytes as f64 / 1e6);
+            }
+        }
+        if env.now().since(sent) >= LONGEST_LINGER {
+            producer.send_open().await?;
+            sent = env.now();
         }
     }
     producer.flush().await?;

@@ -131,10 +131,16 @@ async fn list(cluster: &mut Cluster, args: &List) -> Result<(), CommandError> {
 }
 
 async fn describe(cluster: &mut Cluster, args: &Describe) -> Result<(), CommandError> {
-    let topic = cluster.topic(&args.topic, false).await?;
+    let topic = cluster.describe(&args.topic).await?;
     let partitions: Vec<i32> = (0..).take(topic.leaders.len()).collect();
-    let first = offsets_at(cluster, &args.topic, &partitions, StartAt::Beginning).await?;
-    let end = offsets_at(cluster, &args.topic, &partitions, StartAt::End).await?;
+    // Without leaders nobody knows the offsets.
+    let (first, end) = match topic.leaders.iter().all(|leader| *leader >= 0) {
+        true => (
+            offsets_at(cluster, &args.topic, &partitions, StartAt::Beginning).await?,
+            offsets_at(cluster, &args.topic, &partitions, StartAt::End).await?,
+        ),
+        false => Default::default(),
+    };
     let configs = cluster.configs(&ConfigOf::Topic(args.topic.clone())).await?;
     let set: Vec<_> = configs.into_iter().filter(|config| !config.is_default).collect();
     let offset = |of: &std::collections::BTreeMap<i32, i64>, partition: i32| of.get(&partition).copied().unwrap_or(-1);
