@@ -19,3 +19,4 @@ mod read_cache;
 mod readme;
 mod recreated;
 mod stage;
+mod verify;

@@ -95,6 +95,11 @@ impl Cluster {
         &self.addresses
     }
 
+    /// How long a call is tried again.
+    pub const fn retry_limit(&self) -> Duration {
+        self.options.retry_limit
+    }
+
     /// Until when a call that begins now is tried again.
     pub fn deadline(&self) -> Instant {
         self.env.now() + self.options.retry_limit
@@ -297,7 +302,7 @@ impl Cluster {
         match response.topics.first().map(|topic| (topic, code_of(topic.error_code))) {
             None | Some((_, ErrorCode::UnknownTopicOrPartition)) => Err(ClientError::UnknownTopic(name.to_owned())),
             Some((topic, ErrorCode::None | ErrorCode::LeaderNotAvailable)) => Ok(info(topic)),
-            Some((_, other)) => ClientError::refuse(other, || format!("topic '{name}'")),
+            Some((_, other)) => Err(ClientError::refused(other, || format!("topic '{name}'"))),
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use highwater_batch::{BatchHeader, Batches, Expansion, Record, Records, StoredBatch};
+use highwater_env::Instant;
 use highwater_wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
 use highwater_wire::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use highwater_wire::{ErrorCode, Str};
@@ -68,12 +69,14 @@ pub struct Consumer {
     /// Answers that are not unpacked yet.
     unpacked: VecDeque<Fetched>,
     wait: Duration,
+    /// Since when partitions could not be read, one after another.
+    refused_since: Option<Instant>,
 }
 
 impl Consumer {
     /// A consumer without partitions; a fetch waits at the broker for up to `wait`.
     pub const fn new(wait: Duration) -> Self {
-        Self { topics: Vec::new(), positions: BTreeMap::new(), unpacked: VecDeque::new(), wait }
+        Self { topics: Vec::new(), positions: BTreeMap::new(), unpacked: VecDeque::new(), wait, refused_since: None }
     }
 
     /// The topics that are read, by index.
@@ -186,20 +189,26 @@ impl Consumer {
             by_leader.entry(position.leader).or_default().push(*key);
         }
         let alone = by_leader.len() == 1;
-        let mut moved = false;
+        let mut refused = None;
         for (leader, keys) in by_leader {
             let wait = if alone { self.wait } else { self.wait / 4 };
             let request = self.request(&keys, wait);
             match cluster.call_within(leader, &request, wait + GRACE).await {
-                Ok(response) => moved |= self.take(response)?,
-                Err(error) if error.is_retriable() => moved = true,
+                Ok(response) => refused = self.take(response)?.or(refused),
+                Err(error) if error.is_retriable() => refused = Some(error),
                 Err(error) => return Err(error),
             }
         }
-        if moved {
-            // Whoever leads now may need a moment.
-            cluster.pause(cluster.deadline()).await;
-            self.find_leaders(cluster).await?;
+        match refused {
+            None => self.refused_since = None,
+            Some(error) => {
+                let since = *self.refused_since.get_or_insert(cluster.env().now());
+                // Whoever leads now may need a moment, but a damaged disk does not heal.
+                if !cluster.pause(since + cluster.retry_limit()).await {
+                    return Err(error);
+                }
+                self.find_leaders(cluster).await?;
+            }
         }
         Ok(self.unpacked.drain(..).collect())
     }
@@ -232,10 +241,10 @@ impl Consumer {
         }
     }
 
-    /// Takes an answer in; `true` if leaders have to be found again.
-    fn take(&mut self, response: FetchResponse) -> Result<bool, ClientError> {
+    /// Takes an answer in; gives why a partition could not be read now, if leaders are to be found again.
+    fn take(&mut self, response: FetchResponse) -> Result<Option<ClientError>, ClientError> {
         ClientError::check(response.error_code, None, || "fetch".to_owned())?;
-        let mut moved = false;
+        let mut refused = None;
         for topic in response.responses {
             let Some(at) = self.topics.iter().position(|known| topic.topic == *known.as_str()) else { continue };
             for data in topic.partitions {
@@ -247,13 +256,14 @@ impl Consumer {
                         position.next = data.log_start_offset;
                         continue;
                     }
-                    code if code.is_retriable() => {
-                        moved = true;
-                        continue;
-                    }
                     code => {
                         let what = || format!("partition {} of topic '{}'", data.partition_index, self.topics[at]);
-                        ClientError::check(code.code(), None, what)?;
+                        let error = ClientError::refused(code, what);
+                        if !error.is_retriable() {
+                            return Err(error);
+                        }
+                        refused = Some(error);
+                        continue;
                     }
                 }
                 position.high_watermark = data.high_watermark;
@@ -262,7 +272,7 @@ impl Consumer {
                 position.next = unpack(records, key, position.next, &mut self.unpacked)?;
             }
         }
-        Ok(moved)
+        Ok(refused)
     }
 
     async fn find_leaders(&mut self, cluster: &mut Cluster) -> Result<(), ClientError> {

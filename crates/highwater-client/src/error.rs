@@ -87,11 +87,8 @@ impl ClientError {
     }
 
     /// A refusal by its code alone.
-    ///
-    /// # Errors
-    /// The refusal.
-    pub fn refuse<T>(code: ErrorCode, what: impl FnOnce() -> String) -> Result<T, Self> {
-        Err(Self::Refused { what: what(), code, message: code.name().to_owned() })
+    pub fn refused(code: ErrorCode, what: impl FnOnce() -> String) -> Self {
+        Self::Refused { what: what(), code, message: code.name().to_owned() }
     }
 
     /// The code of a refusal.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::gate::Call;
+use crate::call::Call;
 
 /// Why the brokers of one partition cannot be meant.
 pub fn check(call: &Call, brokers: &[i32]) -> Result<(), String> {

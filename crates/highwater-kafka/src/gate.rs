@@ -1,14 +1,14 @@
-//! From a frame to its handler: header, version, handler; and from an answer to its frame.
+//! From a frame to its handler: header, version, handler.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use highwater_env::Instant;
-use highwater_wire::messages::header::ResponseHeader;
-use highwater_wire::{ApiKey, Decoder, EncodeError, Encoder, Str, decode_request_header, frame_charge};
+use highwater_wire::{ApiKey, Decoder, decode_request_header, frame_charge};
 
 use crate::broker::Broker;
 use crate::budget::Charge;
+use crate::call::Call;
 use crate::connection::frame::Announced;
 use crate::connection::service::{Peer, Pending, Reply, Service};
 use crate::handlers::{self, Begin};
@@ -22,52 +22,6 @@ impl Gate {
     /// In front of `broker`.
     pub const fn new(broker: Arc<Broker>) -> Self {
         Self { broker }
-    }
-}
-
-/// One request, as its handler sees it besides the message.
-pub struct Call {
-    /// This broker.
-    pub broker: Arc<Broker>,
-    /// The API.
-    pub key: ApiKey,
-    /// Its version, one that is served.
-    pub version: i16,
-    /// To be answered.
-    pub correlation_id: i32,
-    /// From the header; does not share the frame.
-    pub client_id: Option<Str>,
-    /// The other end.
-    pub peer: Peer,
-    /// Bytes of the frame.
-    pub frame_bytes: usize,
-}
-
-impl Call {
-    /// The frame of an answer. `encode` writes the message in the version that it is given.
-    pub fn reply(&self, encode: impl FnOnce(&mut Encoder, i16) -> Result<(), EncodeError>) -> Reply {
-        self.reply_at(self.version, encode)
-    }
-
-    /// As [`Call::reply`], in a version that is not the request's.
-    pub fn reply_at(&self, version: i16, encode: impl FnOnce(&mut Encoder, i16) -> Result<(), EncodeError>) -> Reply {
-        let mut encoder = Encoder::for_frame();
-        let header = ResponseHeader { correlation_id: self.correlation_id, ..ResponseHeader::default() };
-        let encoded = header
-            .encode(&mut encoder, self.key.response_header_version(version))
-            .and_then(|()| encode(&mut encoder, version));
-        match encoded {
-            Ok(()) => Reply::Send { chunks: encoder.finish(), charge: None },
-            Err(error) => {
-                tracing::error!(api = %self.key, version, %error, "an answer cannot be encoded");
-                Reply::Close("internal error".to_owned())
-            }
-        }
-    }
-
-    /// The client's address as Kafka prints it: `/127.0.0.1`.
-    pub fn client_host(&self) -> String {
-        format!("/{}", self.peer.address.ip().to_canonical())
     }
 }
 

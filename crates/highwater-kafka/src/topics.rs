@@ -8,8 +8,8 @@ use highwater_types::{TopicId, TopicPartition};
 use highwater_wire::{ErrorCode, Str};
 
 use crate::broker::Broker;
+use crate::call::Call;
 use crate::config::Endpoint;
-use crate::gate::Call;
 
 /// The topic of a request that names it by `id` or else by `name`.
 ///

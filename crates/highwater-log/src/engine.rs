@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use highwater_env::{Env, TaskHandle};
-use highwater_meta::{MetaClient, TopicSettings};
+use highwater_meta::MetaClient;
 use highwater_store::Store;
 use highwater_types::{Incarnation, ShardId, TopicId, TopicPartition};
 use tokio::sync::{Semaphore, watch};
@@ -17,49 +17,18 @@ use crate::options::EngineOptions;
 use crate::partition::Partition;
 use crate::read::ahead;
 use crate::read::cache::BlockCache;
-use crate::recover::{self, RecoverError};
+use crate::recover;
 use crate::replay;
 use crate::shard::Shard;
 use crate::shard::live::{Limits, PartitionLive};
 use crate::shard::room::Room;
+use crate::shared::{OFFSET_RESERVE, Shared};
+use crate::start_error::StartError;
 use crate::wal::WalUsage;
-use crate::wal::{Wal, WalError, WalListener, WalOptions, WalSeq};
+use crate::wal::{Wal, WalListener, WalOptions, WalSeq};
 
 /// Least bytes that the write-ahead log may gather while a sync is in flight.
 const WAL_BUFFER_BYTES: usize = 8 << 20;
-
-/// What all parts of an engine share.
-pub struct Shared {
-    pub(crate) env: Env,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) meta: MetaClient,
-    pub(crate) incarnation: Incarnation,
-    pub(crate) options: Arc<EngineOptions>,
-    pub(crate) shards: Arc<Vec<Arc<Shard>>>,
-    pub(crate) room: Arc<Room>,
-    pub(crate) wal: Wal,
-    pub(crate) pacer: Arc<Pacer>,
-    pub(crate) blocks: BlockCache,
-    /// Turns to read blocks ahead.
-    pub(crate) read_ahead: Arc<Semaphore>,
-}
-
-/// Why an engine did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The write-ahead log's directory.
-    #[error("write-ahead log: {0}")]
-    Wal(#[from] WalError),
-    /// A shard.
-    #[error("shard {shard}: {source}")]
-    Recover {
-        /// Which one.
-        shard: ShardId,
-        /// Why.
-        #[source]
-        source: RecoverError,
-    },
-}
 
 /// A running engine. Dropping it without [`Engine::shutdown`] is a crash: nothing acknowledged is
 /// lost, the next start recovers.
@@ -110,7 +79,7 @@ impl Engine {
         let limits = Limits {
             flush_bytes: options.flush_bytes,
             tail_bytes: options.tail_max_bytes / count as usize,
-            reserve: recover::OFFSET_RESERVE,
+            reserve: OFFSET_RESERVE,
             producer_expiration_ms: i64::try_from(options.producer_expiration.as_millis()).unwrap_or(i64::MAX),
         };
         let new = |id| Arc::new(Shard::new(ShardId(id), Arc::clone(&room), limits));
@@ -311,19 +280,6 @@ impl ShardStatus {
     }
 }
 
-impl Shared {
-    /// Object name of a segment.
-    pub(crate) fn segment_name(&self, shard: ShardId, number: u64) -> String {
-        format!("{}/{number:020}", recover::segments_prefix(shard))
-    }
-
-    /// Partitions that the metadata gives to a shard, with their topics' settings.
-    pub(crate) fn partitions_of(&self, shard: ShardId) -> Vec<(TopicPartition, Arc<TopicSettings>)> {
-        let state = self.meta.state();
-        state.partitions_of(shard).map(|(tp, topic)| (tp, Arc::clone(&topic.settings))).collect()
-    }
-}
-
 /// Follows the metadata: deleted topics give their memory back, changed settings take effect.
 fn follow_metadata(shared: &Arc<Shared>) -> TaskHandle {
     let shared = Arc::clone(shared);
@@ -353,6 +309,3 @@ fn follow_metadata(shared: &Arc<Shared>) -> TaskHandle {
 /// Least pause of a producer that met back-pressure, so that a partition whose offset reserve is
 /// used up is not asked in a tight loop while its flush is under way.
 const ROOM_PAUSE: Duration = Duration::from_millis(1);
-
-/// How long a shard that was lost waits before it looks again.
-pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -1,19 +1,23 @@
 //! One leadership of a shard: its tasks, its end, and the way back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use highwater_env::TaskHandle;
 use highwater_journal::WriteError;
 use highwater_types::{Epoch, ShardId};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::engine::{RETRY_AFTER, Shared};
 use crate::flush::committer::{Committer, Ended};
 use crate::flush::flusher::Flusher;
 use crate::recover::{self, RecoverError, Tail, TakenShard};
 use crate::shard::Shard;
 use crate::shard::live::PartitionLive;
+use crate::shared::Shared;
 use crate::wal::{RecoveredFrame, WalSeq};
+
+/// How long a shard that was lost waits before it looks again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Segments that wait for the committer beyond those in the journal's window.
 const COMMIT_QUEUE: usize = 8;

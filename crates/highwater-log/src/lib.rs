@@ -3,11 +3,11 @@
 //! - [`api`]: what goes in and out. - [`engine`]: start, lookup, shutdown. - [`partition`]: the
 //!   narrow view of one partition that the layers above use; `deletion`: its oldest records go;
 //!   `inspect`: what administrators ask.
-//! - `shard`: one leader's state and the order of things in it. - `flush`: sealing, pacing,
+//! - `shared`: what all of these have. `shard`: one leader's state and the order of things in it. - `flush`: sealing, pacing,
 //!   committing. - `manifest`: what a shard knows of its segments. - `recover`: taking over;
 //!   `replay`: the local log after a crash; `leader`: a leadership from its begin to its end.
 //! - [`wal`]: the local write-ahead log. - `read`: the tail and the bucket.
-//! - [`metrics`]: what operators see; `gauges`: what is asked for when they look.
+//! - [`verify`]: a walk through a bucket that trusts nothing. - [`metrics`]: what operators see; `gauges`: what is asked for when they look.
 
 pub mod api;
 mod deletion;
@@ -24,7 +24,10 @@ mod read;
 mod recover;
 mod replay;
 mod shard;
+mod shared;
+mod start_error;
 pub mod ticket;
+pub mod verify;
 pub mod waiter;
 pub mod wal;
 
@@ -37,5 +40,6 @@ pub use metrics::LogMetrics;
 pub use options::EngineOptions;
 pub use partition::Partition;
 pub use read::tier::{BlockKey, ReadCache};
+pub use start_error::StartError;
 pub use ticket::AppendTicket;
 pub use waiter::Waiter;

@@ -9,7 +9,6 @@ use highwater_types::{Epoch, Offset, TopicPartition};
 use crate::api::{
     Acks, AppendError, FoundOffset, Isolation, Marks, OffsetQuery, Origin, ReadError, ReadOutcome, ReadRequest,
 };
-use crate::engine::Shared;
 use crate::manifest::Located;
 use crate::read::ahead;
 use crate::read::block::Block;
@@ -17,6 +16,7 @@ use crate::read::tier::BlockKey;
 use crate::shard::Shard;
 use crate::shard::admit;
 use crate::shard::live::{Append, Slot};
+use crate::shared::Shared;
 use crate::ticket::AppendTicket;
 use crate::waiter::Waiter;
 

@@ -16,14 +16,9 @@ use highwater_journal::{
 use highwater_store::{Body, BucketTime, ReadRange, StoreError, StoreErrorKind};
 use highwater_types::{Epoch, Offset, ShardId};
 
-use crate::engine::Shared;
 use crate::flush::seal;
 use crate::manifest::{Edit, Manifest, SegmentHead, SegmentRecord, Start, codec};
-
-/// Offsets that a leader may give beyond a partition's committed end while only its own disk has
-/// them. A takeover without that disk goes on behind them, so that no offset is given twice. The
-/// manifest names the value of the one who leads, so that a changed one takes effect with a new leader.
-pub const OFFSET_RESERVE: i64 = 1 << 20;
+use crate::shared::{OFFSET_RESERVE, Shared, manifest_prefix, segments_prefix};
 
 /// A takeover lists what it found in edits of about this size.
 const EDIT_BYTES: usize = 4 << 20;
@@ -89,15 +84,6 @@ pub enum Tail {
     SetAside,
 }
 
-/// Prefix of a shard's data.
-pub fn segments_prefix(shard: ShardId) -> String {
-    format!("shards/{shard}/wal")
-}
-
-fn manifest_prefix(shard: ShardId) -> String {
-    format!("shards/{shard}/manifest")
-}
-
 /// Where the data's journal was trimmed: what the manifest says (rule 5's proof).
 struct ManifestTrims(SnapshotJournal);
 
@@ -113,7 +99,7 @@ impl TrimSource for ManifestTrims {
 }
 
 /// The manifest after a snapshot and the edits behind it.
-fn replay(loaded: Loaded) -> Result<Manifest, RecoverError> {
+pub fn replay(loaded: Loaded) -> Result<Manifest, RecoverError> {
     let corrupt = |what: String| RecoverError::Corrupt(what);
     let mut manifest = match loaded.snapshot {
         Some(snapshot) => codec::decode_snapshot(&snapshot.bytes)

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use futures::future::{Either, select};
 use highwater_types::{Epoch, ShardId};
 
-use crate::engine::{Shared, StartError};
 use crate::leader::Leading;
 use crate::shard::live::{PartitionLive, TailBatch};
 use crate::shard::producers::Sequence;
+use crate::shared::Shared;
+use crate::start_error::StartError;
 use crate::wal::{Recovered, RecoveredFrame, WalSeq};
 
 /// Deposed frames are written to their side files when they are so many bytes.

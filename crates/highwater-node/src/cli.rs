@@ -11,6 +11,7 @@ use crate::commands::group::GroupCommand;
 use crate::commands::produce::ProduceArgs;
 use crate::commands::session::Brokers;
 use crate::commands::topic::TopicCommand;
+use crate::commands::verify::VerifyArgs;
 use crate::config::BrokerFlags;
 use crate::config::show::ShowArgs;
 
@@ -78,6 +79,8 @@ pub enum Command {
     /// Set up and check a bucket.
     #[command(subcommand)]
     Bucket(BucketCommand),
+    /// Walk through a bucket and check everything in it: checksums, offsets, references. Only reads.
+    Verify(VerifyArgs),
     /// Print the completions of a shell.
     Completions {
         /// Which shell.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use highwater_lease::{Holder, LeaseError, LockError};
-use highwater_log::engine::StartError as EngineError;
+use highwater_log::StartError as EngineError;
 use highwater_meta::MetaError;
 use highwater_store::StoreError;
 

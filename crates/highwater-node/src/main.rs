@@ -82,6 +82,10 @@ fn run(cli: Cli) -> Result<ExitCode, StartError> {
             install_ring();
             commands::bucket::run(command, cli.log)
         }
+        Command::Verify(args) => {
+            install_ring();
+            commands::verify::run(args, cli.log)
+        }
         Command::Config(ConfigCommand::Reference) => {
             banner::print(&config::reference::markdown());
             Ok(ExitCode::SUCCESS)

@@ -8,8 +8,8 @@ use highwater_wire::messages::alter_configs::{
     AlterConfigsRequest, AlterConfigsResource, AlterConfigsResourceResponse, AlterConfigsResponse,
 };
 
+use crate::call::Call;
 use crate::config_resources::{self, Failure};
-use crate::gate::Call;
 
 /// Changes each resource for itself.
 pub async fn handle(call: &Call, request: AlterConfigsRequest) -> AlterConfigsResponse {

@@ -4,8 +4,8 @@ use highwater_wire::messages::api_versions::{ApiVersion, ApiVersionsRequest, Api
 use highwater_wire::{ApiKey, ErrorCode};
 
 use super::{HANDLERS, Handler, ready};
+use crate::call::Call;
 use crate::connection::service::Pending;
-use crate::gate::Call;
 
 /// First version with the client's software name, which must look like one (KIP-511).
 const FIRST_WITH_SOFTWARE: i16 = 3;

@@ -10,9 +10,9 @@ use highwater_wire::messages::create_partitions::{
 };
 
 use crate::assignments;
+use crate::call::Call;
 use crate::config_resources::{self, Failure};
 use crate::errors;
-use crate::gate::Call;
 
 /// Grows each topic for itself; answers when that is durable, or the request's time is up.
 pub async fn handle(call: &Call, request: CreatePartitionsRequest) -> CreatePartitionsResponse {

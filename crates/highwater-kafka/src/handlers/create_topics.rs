@@ -11,8 +11,8 @@ use highwater_wire::messages::create_topics::{
 use highwater_wire::{ErrorCode, Str};
 
 use crate::assignments;
+use crate::call::Call;
 use crate::errors;
-use crate::gate::Call;
 use crate::offsets_topic::OFFSETS_TOPIC;
 
 /// Copies of a partition, as clients are told: the bucket replicates.

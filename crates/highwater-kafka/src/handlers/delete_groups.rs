@@ -3,8 +3,8 @@
 use highwater_wire::messages::delete_groups::{DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse};
 
 use super::group_text::owned;
+use crate::call::Call;
 use crate::errors;
-use crate::gate::Call;
 
 /// Deletes each group for itself.
 pub async fn handle(call: &Call, request: DeleteGroupsRequest) -> DeleteGroupsResponse {

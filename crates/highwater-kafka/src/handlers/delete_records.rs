@@ -10,8 +10,8 @@ use highwater_wire::messages::delete_records::{
     DeleteRecordsTopicResult,
 };
 
+use crate::call::Call;
 use crate::errors;
-use crate::gate::Call;
 use crate::topics;
 
 /// On the wire: everything that consumers can see.

@@ -10,8 +10,8 @@ use highwater_wire::messages::delete_topics::{
 };
 use highwater_wire::{ErrorCode, Str, Uuid};
 
+use crate::call::Call;
 use crate::errors;
-use crate::gate::Call;
 use crate::topics::text;
 
 /// First version that names topics in a list of names and ids.

@@ -6,7 +6,7 @@ use highwater_wire::messages::describe_cluster::{
 use highwater_wire::{ErrorCode, Str};
 
 use crate::authorized;
-use crate::gate::Call;
+use crate::call::Call;
 
 /// Kafka's numbers of the endpoint types (KIP-919).
 const BROKERS: i8 = 1;

@@ -10,8 +10,8 @@ use highwater_wire::messages::describe_configs::{
 };
 
 use crate::broker::Broker;
+use crate::call::Call;
 use crate::config_resources::{self, Failure};
-use crate::gate::Call;
 
 /// What a request wants beside names and values.
 #[derive(Clone, Copy)]

@@ -8,8 +8,8 @@ use highwater_wire::messages::describe_groups::{
 };
 
 use super::group_text::{owned, wire, wire_option};
+use crate::call::Call;
 use crate::errors;
-use crate::gate::Call;
 
 /// First version that says GROUP_ID_NOT_FOUND for a group that does not exist (KIP-1043).
 const FIRST_WITH_NOT_FOUND: i16 = 6;

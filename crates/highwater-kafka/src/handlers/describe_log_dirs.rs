@@ -8,7 +8,7 @@ use highwater_wire::messages::describe_log_dirs::{
     DescribeLogDirsTopic,
 };
 
-use crate::gate::Call;
+use crate::call::Call;
 use crate::topics::{self, text};
 
 /// Answers for the partitions that are named, or all. Unknown ones are left out, as in Kafka.

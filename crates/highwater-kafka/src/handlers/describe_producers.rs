@@ -7,8 +7,8 @@ use highwater_wire::messages::describe_producers::{
     DescribeProducersRequest, DescribeProducersResponse, PartitionResponse, ProducerState, TopicResponse,
 };
 
+use crate::call::Call;
 use crate::errors;
-use crate::gate::Call;
 use crate::topics;
 
 /// Answers for each partition.

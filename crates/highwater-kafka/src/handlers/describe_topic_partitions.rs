@@ -11,7 +11,7 @@ use highwater_wire::{ErrorCode, Str};
 
 use crate::authorized;
 use crate::broker::Broker;
-use crate::gate::Call;
+use crate::call::Call;
 use crate::topics::text;
 
 /// Answers for the topics that are named, or all, from the cursor on, ascending by name.

@@ -13,12 +13,12 @@ use highwater_wire::{Decoder, ErrorCode, Records, Str, Uuid};
 
 use super::keep;
 use crate::budget::Charge;
+use crate::call::Call;
 use crate::connection::service::{Pending, Reply};
 use crate::fetch::plan::{self, Answer, Limits, Pass};
 use crate::fetch::poll::{self, Patience};
 use crate::fetch::session::SessionRequest;
 use crate::fetch::{FetchItem, PartitionKey, TopicKey};
-use crate::gate::Call;
 use crate::topics;
 
 /// First version that names topics by id.

@@ -8,7 +8,7 @@ use highwater_wire::messages::find_coordinator::{Coordinator, FindCoordinatorReq
 use highwater_wire::{ErrorCode, Str};
 
 use crate::brokers::BrokerInfo;
-use crate::gate::Call;
+use crate::call::Call;
 use crate::offsets_topic;
 
 /// First version with a list of keys (KIP-699).

@@ -4,8 +4,8 @@ use highwater_groups::api::Heartbeat;
 use highwater_wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 
 use super::group_text::caller;
+use crate::call::Call;
 use crate::errors;
-use crate::gate::Call;
 
 /// Answers with what the member has to do.
 pub async fn handle(call: &Call, request: HeartbeatRequest) -> HeartbeatResponse {

@@ -8,8 +8,8 @@ use highwater_wire::messages::incremental_alter_configs::{
     IncrementalAlterConfigsResponse,
 };
 
+use crate::call::Call;
 use crate::config_resources::{self, Failure};
-use crate::gate::Call;
 
 /// Kafka's numbers of the operations (`AlterConfigOp.OpType`).
 const SET: i8 = 0;

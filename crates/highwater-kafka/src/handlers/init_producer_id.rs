@@ -7,7 +7,7 @@
 use highwater_wire::ErrorCode;
 use highwater_wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 
-use crate::gate::Call;
+use crate::call::Call;
 
 /// Answers with a new id, epoch 0; also where the producer names one that it had (KIP-360), as
 /// Kafka does for a producer without a transactional id.

@@ -9,8 +9,8 @@ use highwater_wire::Str;
 use highwater_wire::messages::join_group::{JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember};
 
 use super::group_text::{owned, owned_bytes, owned_option, wire, wire_option};
+use crate::call::Call;
 use crate::errors;
-use crate::gate::Call;
 
 /// First version whose members come back with the id that they are given (KIP-394).
 const FIRST_WITH_REQUIRED_ID: i16 = 4;

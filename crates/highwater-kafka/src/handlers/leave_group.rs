@@ -4,8 +4,8 @@ use highwater_groups::api::{LeaveGroup, LeavingMember};
 use highwater_wire::messages::leave_group::{LeaveGroupRequest, LeaveGroupResponse, MemberResponse};
 
 use super::group_text::{owned, owned_option, wire, wire_option};
+use crate::call::Call;
 use crate::errors;
-use crate::gate::Call;
 
 /// First version with a list of members.
 const FIRST_WITH_LIST: i16 = 3;

@@ -5,8 +5,8 @@ use highwater_wire::messages::list_config_resources::{
 };
 use highwater_wire::{ErrorCode, Str};
 
+use crate::call::Call;
 use crate::config_resources::{BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, TOPIC};
-use crate::gate::Call;
 
 const EVERY_TYPE: [i8; 5] = [TOPIC, BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP];
 

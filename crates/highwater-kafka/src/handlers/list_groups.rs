@@ -5,8 +5,8 @@ use highwater_wire::Str;
 use highwater_wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
 
 use super::group_text::{owned, wire};
+use crate::call::Call;
 use crate::errors;
-use crate::gate::Call;
 
 /// Lists.
 pub async fn handle(call: &Call, request: ListGroupsRequest) -> ListGroupsResponse {

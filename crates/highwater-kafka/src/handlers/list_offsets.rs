@@ -10,8 +10,8 @@ use highwater_wire::messages::list_offsets::{
     ListOffsetsTopicResponse,
 };
 
+use crate::call::Call;
 use crate::errors;
-use crate::gate::Call;
 use crate::topics;
 
 /// What a timestamp of a request asks for.

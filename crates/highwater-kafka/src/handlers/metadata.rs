@@ -13,8 +13,8 @@ use highwater_wire::{ErrorCode, Str, Uuid};
 
 use crate::authorized;
 use crate::broker::Broker;
+use crate::call::Call;
 use crate::errors;
-use crate::gate::Call;
 use crate::offsets_topic::{self, OFFSETS_TOPIC};
 use crate::topics::text;
 

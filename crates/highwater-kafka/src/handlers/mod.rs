@@ -39,8 +39,8 @@ use futures::future::BoxFuture;
 use highwater_wire::{ApiKey, Decoder, VersionRange};
 
 use crate::budget::Charge;
+use crate::call::Call;
 use crate::connection::service::{Pending, Reply};
-use crate::gate::Call;
 
 /// A handler and what it serves.
 pub struct Handler {

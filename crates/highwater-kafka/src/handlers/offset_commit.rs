@@ -12,8 +12,8 @@ use highwater_wire::messages::offset_commit::{
 };
 
 use super::group_text::{caller, owned_option};
+use crate::call::Call;
 use crate::errors;
-use crate::gate::Call;
 use crate::topics;
 
 /// First version that names topics by id.

@@ -11,8 +11,8 @@ use highwater_wire::messages::offset_delete::{
 };
 
 use super::group_text::owned;
+use crate::call::Call;
 use crate::errors;
-use crate::gate::Call;
 
 /// Deletes what can be deleted; partitions of topics that do not exist are told so, as in Kafka.
 pub async fn handle(call: &Call, request: OffsetDeleteRequest) -> OffsetDeleteResponse {

@@ -14,8 +14,8 @@ use highwater_wire::messages::offset_fetch::{
 use highwater_wire::{ErrorCode, Str, Uuid};
 
 use super::group_text::{owned, wire};
+use crate::call::Call;
 use crate::errors;
-use crate::gate::Call;
 
 /// First version with a list of groups.
 const FIRST_WITH_GROUPS: i16 = 8;

@@ -9,8 +9,8 @@ use highwater_wire::messages::offset_for_leader_epoch::{
     OffsetForLeaderTopicResult,
 };
 
+use crate::call::Call;
 use crate::errors;
-use crate::gate::Call;
 use crate::topics;
 
 /// Answers for each partition.

@@ -23,9 +23,9 @@ use highwater_wire::{Decoder, ErrorCode, Str, Uuid};
 
 use super::{keep, ready};
 use crate::budget::Charge;
+use crate::call::Call;
 use crate::connection::service::{Pending, Reply};
 use crate::errors;
-use crate::gate::Call;
 use crate::topics;
 
 /// First version that may carry zstd (KIP-110).

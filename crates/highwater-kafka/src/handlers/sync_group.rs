@@ -6,8 +6,8 @@ use highwater_groups::api::SyncGroup;
 use highwater_wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 
 use super::group_text::{caller, owned, owned_bytes, owned_option, wire_option};
+use crate::call::Call;
 use crate::errors;
-use crate::gate::Call;
 
 /// First version that has to name protocol type and protocol (KIP-559).
 const FIRST_WITH_PROTOCOL: i16 = 5;

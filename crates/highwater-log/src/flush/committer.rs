@@ -16,9 +16,9 @@ use super::flusher::{InFlight, Progress};
 use super::seal;
 use crate::manifest::{Edit, SegmentHead, SegmentRecord, codec};
 use crate::options::EngineOptions;
-use crate::recover::OFFSET_RESERVE;
 use crate::shard::Shard;
 use crate::shard::log_starts::Begun;
+use crate::shared::OFFSET_RESERVE;
 use crate::wal::Wal;
 
 /// Why a committer ended.

@@ -16,10 +16,10 @@ use super::pace::Pacer;
 use super::seal;
 use crate::metrics::FlushReason;
 use crate::options::EngineOptions;
-use crate::recover::OFFSET_RESERVE;
 use crate::shard::Shard;
 use crate::shard::live::Sealed;
 use crate::shard::room::Held;
+use crate::shared::OFFSET_RESERVE;
 use crate::wal::Wal;
 
 /// What the flusher tells the committer, in order.

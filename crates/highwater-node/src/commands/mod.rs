@@ -15,3 +15,4 @@ pub mod produce;
 pub mod session;
 mod table;
 pub mod topic;
+pub mod verify;

@@ -1,0 +1,328 @@
+//! A walk through a bucket that takes nothing on trust: every object that the manifests name is read and
+//! checked, and every name in the bucket is accounted for. It only reads; brokers may be at work.
+//!
+//! What a broker changes meanwhile is no finding: a manifest is read after the names were listed, so
+//! what it names exists, and what the list has beyond it is a tail that the next edit will name.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use highwater_env::Env;
+use highwater_format::entry::{EntryHeader, EntryKind, payload_crc};
+use highwater_format::segment::{self, Footer};
+use highwater_journal::{JournalOptions, SnapshotJournal};
+use highwater_store::{Etag, ReadRange, Store, StoreError, StoreErrorKind};
+use highwater_types::{Incarnation, ShardId, TopicPartition};
+
+use crate::manifest::{Located, Manifest, SegmentHead};
+use crate::recover::replay;
+use crate::shared::{manifest_prefix, segment_name};
+
+/// Segments that are read at the same time.
+const AT_ONCE: usize = 4;
+/// Names of one page of a listing.
+const PAGE: usize = 1_000;
+/// Larger than any object that is read whole here.
+const OBJECT_LIMIT: u64 = 1 << 30;
+
+/// Something that is not as it should be. Everything else goes on being served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The object, or the names below it.
+    pub object: String,
+    /// The bytes of it that are affected, if not all of it.
+    pub bytes: Option<Range<u64>>,
+    /// What is wrong, and which records it affects.
+    pub what: String,
+}
+
+/// What a walk has seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Shards with data.
+    pub shards: u64,
+    /// Partitions with records.
+    pub partitions: u64,
+    /// Segments that manifests name, and their bytes: all of them were read.
+    pub segments: u64,
+    /// Those bytes.
+    pub bytes: u64,
+    /// Gaps between the offsets of a partition: what takeovers without the old disk leave.
+    pub gaps: u64,
+    /// Objects behind the manifests: the next edit names them.
+    pub tail: u64,
+    /// Objects that no manifest needs any more; they wait to be deleted.
+    pub unneeded: u64,
+    /// Their bytes.
+    pub unneeded_bytes: u64,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+}
+
+/// Walks the whole bucket; `progress` is told after each segment.
+///
+/// # Errors
+/// When the bucket cannot be listed. What cannot be read is a finding.
+pub async fn verify(
+    env: &Env,
+    store: &Arc<dyn Store>,
+    mut progress: impl FnMut(&Verified),
+) -> Result<Verified, StoreError> {
+    let mut verified = Verified::default();
+    let shards = list(&**store, &mut verified).await?;
+    for (shard, names) in shards {
+        verified.shards += 1;
+        match manifest(env, store, shard).await {
+            Ok(manifest) => check_shard(store, shard, &manifest, names, &mut verified, &mut progress).await,
+            Err(what) => {
+                verified.find(manifest_prefix(shard), None, format!("{what}: none of the shard can be served"))
+            }
+        }
+    }
+    Ok(verified)
+}
+
+impl Verified {
+    fn find(&mut self, object: String, bytes: Option<Range<u64>>, what: String) {
+        self.findings.push(Finding { object, bytes, what });
+    }
+}
+
+/// The data objects of a shard: number, size.
+type Names = BTreeMap<u64, u64>;
+
+/// Every name of the bucket, those of segments by shard; a name that is none of ours is a finding.
+async fn list(store: &dyn Store, verified: &mut Verified) -> Result<BTreeMap<ShardId, Names>, StoreError> {
+    let mut shards: BTreeMap<ShardId, Names> = BTreeMap::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = store.list("", after.as_deref(), PAGE).await?;
+        for object in &page.objects {
+            match place(&object.name) {
+                Some(Place::Segment(shard, number)) => {
+                    shards.entry(shard).or_default().insert(number, object.size);
+                }
+                Some(Place::Manifest(shard)) => {
+                    shards.entry(shard).or_default();
+                }
+                Some(Place::Other) => {}
+                None => verified.find(object.name.clone(), None, "a name that no broker gives".to_owned()),
+            }
+        }
+        after = page.objects.last().map(|object| object.name.clone());
+        if !page.more || after.is_none() {
+            return Ok(shards);
+        }
+    }
+}
+
+enum Place {
+    Segment(ShardId, u64),
+    Manifest(ShardId),
+    /// Metadata, leases and locks.
+    Other,
+}
+
+fn place(name: &str) -> Option<Place> {
+    // A directory's lock, as `highwater-lease` names it.
+    if name == "LOCK" {
+        return Some(Place::Other);
+    }
+    let mut parts = name.split('/');
+    match (parts.next()?, parts.next()?) {
+        ("meta" | "leases", _) => Some(Place::Other),
+        ("shards", shard) => {
+            let id = ShardId(shard.parse().ok()?);
+            match (parts.next()?, parts.next()?, parts.next(), parts.next()) {
+                ("wal", number, None, None) if number.len() == 20 => Some(Place::Segment(id, number.parse().ok()?)),
+                ("manifest", "log" | "snap", Some(number), None) if number.len() == 20 => {
+                    number.parse::<u64>().ok().map(|_| Place::Manifest(id))
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+async fn manifest(env: &Env, store: &Arc<dyn Store>, shard: ShardId) -> Result<Manifest, String> {
+    let options = JournalOptions::new(manifest_prefix(shard));
+    let journal = SnapshotJournal::new(env.clone(), Arc::clone(store), Incarnation(env.random.next_u64()), options);
+    let loaded = journal.load().await.map_err(|error| error.to_string())?;
+    replay(loaded).map_err(|error| error.to_string())
+}
+
+async fn check_shard(
+    store: &Arc<dyn Store>,
+    shard: ShardId,
+    manifest: &Manifest,
+    names: Names,
+    verified: &mut Verified,
+    progress: &mut impl FnMut(&Verified),
+) {
+    let mut live: BTreeMap<u64, Live> = BTreeMap::new();
+    for (tp, record) in &manifest.partitions {
+        verified.partitions += u64::from(!record.extents.is_empty());
+        check_order(shard, *tp, &record.extents, verified);
+        for extent in &record.extents {
+            let entry = live.entry(extent.segment.number);
+            entry.or_insert_with(|| Live::of(&extent.segment)).extents.push((*tp, extent.clone()));
+        }
+    }
+    for (number, size) in &names {
+        if live.contains_key(number) {
+            continue;
+        }
+        if *number >= manifest.trim.number {
+            verified.tail += 1;
+        } else {
+            verified.unneeded += 1;
+            verified.unneeded_bytes += size;
+        }
+    }
+    let reads = futures::stream::iter(live.into_values().map(|live| {
+        let store = Arc::clone(store);
+        async move {
+            let findings = check_segment(&*store, shard, &live).await;
+            (live.head.size, findings)
+        }
+    }));
+    let mut reads = reads.buffered(AT_ONCE);
+    while let Some((bytes, findings)) = reads.next().await {
+        verified.segments += 1;
+        verified.bytes += bytes;
+        verified.findings.extend(findings);
+        progress(verified);
+    }
+}
+
+/// Offsets of a partition go up from extent to extent.
+fn check_order(shard: ShardId, tp: TopicPartition, extents: &[Located], verified: &mut Verified) {
+    for pair in extents.windows(2) {
+        let (before, after) = (&pair[0], &pair[1]);
+        if after.first_offset <= before.last_offset {
+            let what = format!(
+                "{tp}: offsets {}..={} come after {}..={}",
+                after.first_offset, after.last_offset, before.first_offset, before.last_offset
+            );
+            verified.find(segment_name(shard, after.segment.number), Some(after.start..after.end), what);
+        } else if after.first_offset > before.last_offset + 1 {
+            verified.gaps += 1;
+        }
+    }
+}
+
+/// A segment that a manifest names, and what it is to hold.
+struct Live {
+    head: Arc<SegmentHead>,
+    extents: Vec<(TopicPartition, Located)>,
+}
+
+impl Live {
+    fn of(head: &Arc<SegmentHead>) -> Self {
+        Self { head: Arc::clone(head), extents: Vec::new() }
+    }
+}
+
+async fn check_segment(store: &dyn Store, shard: ShardId, live: &Live) -> Vec<Finding> {
+    let name = segment_name(shard, live.head.number);
+    let found = |bytes: Option<Range<u64>>, what: String| Finding { object: name.clone(), bytes, what };
+    let object = match read(store, &name, &live.head.etag).await {
+        Ok(object) => object,
+        Err(error) => return vec![found(None, format!("{}; {}", unreadable(&error), affected(&live.extents)))],
+    };
+    let footer = match open(&object, live) {
+        Ok(footer) => footer,
+        // The whole is damaged somewhere; which extents are good is asked of each.
+        Err(what) => {
+            let mut findings: Vec<Finding> = live
+                .extents
+                .iter()
+                .filter_map(|(tp, extent)| damaged(&object, live, *tp, extent))
+                .map(|(range, what)| found(Some(range), what))
+                .collect();
+            if findings.is_empty() {
+                findings.push(found(None, format!("{what}; its records are whole and are served")));
+            }
+            return findings;
+        }
+    };
+    let disagree = |(tp, extent): &(TopicPartition, Located)| {
+        let agrees = footer.extents.iter().any(|one| {
+            one.tp == *tp
+                && (one.first_offset, one.last_offset) == (extent.first_offset, extent.last_offset)
+                && one.bytes == (extent.start..extent.end)
+        });
+        (!agrees).then(|| {
+            found(
+                Some(extent.start..extent.end),
+                format!(
+                    "the manifest says that here is {tp}, offsets {}..={}, the segment does not",
+                    extent.first_offset, extent.last_offset
+                ),
+            )
+        })
+    };
+    live.extents.iter().filter_map(disagree).collect()
+}
+
+async fn read(store: &dyn Store, name: &str, etag: &Etag) -> Result<Bytes, StoreError> {
+    Ok(store.read(name, ReadRange::All { limit: OBJECT_LIMIT }, Some(etag)).await?.bytes)
+}
+
+fn unreadable(error: &StoreError) -> String {
+    match error.kind {
+        StoreErrorKind::NotFound => "it is missing".to_owned(),
+        StoreErrorKind::PreconditionFailed => "it is another object than the manifest's".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn affected(extents: &[(TopicPartition, Located)]) -> String {
+    let one = |(tp, extent): &(TopicPartition, Located)| {
+        format!("{tp} offsets {}..={}", extent.first_offset, extent.last_offset)
+    };
+    let some: Vec<String> = extents.iter().take(3).map(one).collect();
+    let more = if extents.len() > 3 { format!(" and {} more", extents.len() - 3) } else { String::new() };
+    format!("cannot be served: {}{more}", some.join(", "))
+}
+
+/// The object as the journal's entry and as a segment, checked whole.
+fn open(object: &Bytes, live: &Live) -> Result<Footer, String> {
+    let entry = EntryHeader::decode(object).map_err(|error| error.to_string())?;
+    let header = &entry.header;
+    if (header.kind, header.number, header.epoch) != (EntryKind::Data, live.head.number, live.head.epoch) {
+        return Err(format!("it says that it is {:?} {} of epoch {}", header.kind, header.number, header.epoch));
+    }
+    let payload = payload(object, entry.payload_at)?;
+    if header.payload_len != payload.len() as u64 {
+        return Err(format!("{} bytes of payload instead of {}", payload.len(), header.payload_len));
+    }
+    if header.payload_crc.is_some_and(|crc| crc != payload_crc([&payload])) {
+        return Err("the payload's checksum does not match".to_owned());
+    }
+    segment::verify(&payload).map_err(|error| error.to_string())
+}
+
+fn payload(object: &Bytes, at: u64) -> Result<Bytes, String> {
+    let at = usize::try_from(at).ok().filter(|at| *at <= object.len());
+    at.map(|at| object.slice(at..)).ok_or_else(|| "it is cut short".to_owned())
+}
+
+/// What is wrong with the records of one extent, if anything is.
+fn damaged(object: &Bytes, live: &Live, tp: TopicPartition, extent: &Located) -> Option<(Range<u64>, String)> {
+    let (start, end) = (live.head.payload_at + extent.start, live.head.payload_at + extent.end);
+    let bounds = usize::try_from(start).ok().zip(usize::try_from(end).ok()).filter(|(_, end)| *end <= object.len());
+    let what = match bounds {
+        None => "it is cut short".to_owned(),
+        Some((from, to)) => {
+            let block =
+                crate::read::block::Block::open(object.slice(from..to), extent.first_offset, extent.last_offset);
+            block.err()?.to_string()
+        }
+    };
+    Some((start..end, format!("{what}; {}", affected(&[(tp, extent.clone())]))))
+}
