@@ -2,11 +2,15 @@
 //! Apache Kafka.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use highwater_tests::flights::COUNT;
-use highwater_tests::highwater::without_settings;
+use highwater_tests::highwater::{Highwater, Store, without_settings};
 use highwater_tests::parts::highwater_binary;
+use highwater_tests::place::Place;
+use highwater_tests::said::Said;
+use highwater_tests::wait;
 
 use crate::stage::{self, Stage};
 
@@ -15,6 +19,7 @@ fn every_command_does_what_it_says() -> Result<()> {
     stage::on_directory("command-line", |stage| {
         topics(stage)?;
         records(stage)?;
+        open_pipe(stage)?;
         groups(stage)?;
         configurations(stage)?;
         mistakes(stage)
@@ -39,6 +44,38 @@ fn flights_go_in_and_come_out_by_the_command_line() -> Result<()> {
         ensure!(read == sent, "what went in comes out");
         Ok(())
     })
+}
+
+#[test]
+fn a_topic_that_may_not_be_created_is_told_soon() -> Result<()> {
+    if !stage::is_highwater()? {
+        return Ok(());
+    }
+    let place = Place::new("command-line-unknown")?;
+    let flags = ["--config", "auto.create.topics.enable=false"];
+    let log = place.log("broker");
+    let broker = Highwater::start_with(&highwater_binary()?, &place.join("data"), log, Store::Directory, &flags)?;
+    let mut produce = without_settings(&highwater_binary()?);
+    produce.args(["produce", "none", "-b", &format!("127.0.0.1:{}", broker.port())]).stdin(Stdio::null());
+    // Far below the minute that calls are tried again for, far above the five seconds that it takes.
+    Said::by(&mut produce, &place, Duration::from_secs(30))?.expect_one_line(1, &["there is no topic 'none'"])
+}
+
+/// Each line arrives while the pipe is open, and is there at once for others.
+fn open_pipe(stage: &Stage) -> Result<()> {
+    says(stage, &["topic", "create", "pipe"], "", &[])?;
+    let mut child = command(stage, &["produce", "pipe"])?.stdin(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut stdin = child.stdin.take().context("no standard input")?;
+    for lines in 1..=3 {
+        std::io::Write::write_all(&mut stdin, b"a line\n")?;
+        wait::until(Duration::from_secs(30), "a line of an open pipe to arrive", || {
+            Ok(run(stage, &["consume", "pipe"], "")?.lines().count() == lines)
+        })?;
+        ensure!(child.try_wait()?.is_none(), "it goes on reading");
+    }
+    drop(stdin);
+    ensure!(child.wait()?.success(), "the end of the pipe is its end");
+    Ok(())
 }
 
 fn topics(stage: &Stage) -> Result<()> {
@@ -97,7 +134,18 @@ fn groups(stage: &Stage) -> Result<()> {
     says(stage, &["group", "reset-offsets", "g", "--to-earliest", "--execute"], "", &["0"])?;
     let said = run(stage, &["consume", "a", "--group", "g"], "")?;
     ensure!(said.lines().count() == 2501, "from the beginning again: {}", said.lines().count());
-    says(stage, &["group", "delete", "g"], "", &["deleted group g"])
+    says(stage, &["group", "delete", "g"], "", &["deleted group g"])?;
+
+    // Whose pipe is closed commits nothing, and leaves: the next member need not wait for its session.
+    let mut member = command(stage, &["consume", "a", "--group", "closed"])?;
+    let mut member = member.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    drop(member.stdout.take());
+    ensure!(member.wait()?.success(), "a closed pipe is a quiet end");
+    let described = run(stage, &["group", "describe", "closed"], "")?;
+    ensure!(described.contains("Empty, 0 members"), "{described}");
+    let said = run(stage, &["consume", "a", "--group", "closed"], "")?;
+    ensure!(said.lines().count() == 2501, "nothing was committed: {}", said.lines().count());
+    Ok(())
 }
 
 fn configurations(stage: &Stage) -> Result<()> {

@@ -174,3 +174,18 @@ impl Reader {
         written.is_met_in_order(&self.read).with_context(|| format!("{:?}", self.client))
     }
 }
+
+#[test]
+fn old_records_and_moved_ones_are_found() -> Result<()> {
+    // Three records of a first topic, two of a second; the one between was never acknowledged.
+    let written = Written::new(vec![(0, 0), (1, 1), (2, 2), (4, 0), (5, 1)]);
+    ensure!(written.generations() == 2, "the offsets begin again once");
+    written.is_met_in_order(&[(1, 1), (2, 2), (3, 0), (4, 0), (5, 1)])?;
+    ensure!(written.is_met_in_order(&[(4, 0), (2, 2), (5, 1)]).is_err(), "an old record after a new one");
+    ensure!(written.is_met_in_order(&[(4, 1), (5, 2)]).is_err(), "records at other offsets");
+    ensure!(written.is_met_in_order(&[(0, 0), (1, 1)]).is_err(), "nothing of the new topic");
+    written.is_the_last_generation(&[(4, 0), (5, 1)])?;
+    ensure!(written.is_the_last_generation(&[(2, 2), (4, 0), (5, 1)]).is_err(), "the new topic has an old record");
+    ensure!(written.is_the_last_generation(&[(5, 1)]).is_err(), "an acknowledged record is missing");
+    Ok(())
+}

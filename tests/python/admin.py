@@ -1,7 +1,6 @@
-"""confluent-kafka's AdminClient: every call about topics, configurations, records and groups.
+"""confluent-kafka's AdminClient makes the calls of admin_calls.py.
 
-Usage: admin.py BROKER PREFIX. One line `call: outcome` for each call; tests/it/admin.rs knows what must
-come out. An outcome is what the broker answered, or the code of its error.
+Usage: admin.py BROKER PREFIX
 """
 
 import sys
@@ -10,6 +9,7 @@ import time
 from confluent_kafka import (
     Consumer,
     ConsumerGroupTopicPartitions,
+    KafkaError,
     KafkaException,
     Producer,
     TopicCollection,
@@ -27,19 +27,16 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+import admin_calls
+
 # Kafka shows an altered configuration a moment later.
 SETTLES_S = 0.2
-TOPIC, BROKER = ResourceType.TOPIC, ResourceType.BROKER
-SET, DELETE = AlterConfigOpType.SET, AlterConfigOpType.DELETE
-APPEND, SUBTRACT = AlterConfigOpType.APPEND, AlterConfigOpType.SUBTRACT
-
-
-def tell(call, outcome):
-    """Prints what `outcome` gives, or the code of the error that it raises."""
-    try:
-        print(f"{call}: {outcome()}", flush=True)
-    except KafkaException as error:
-        print(f"{call}: error {error.args[0].code()}", flush=True)
+KINDS = {admin_calls.TOPIC: ResourceType.TOPIC, admin_calls.BROKER: ResourceType.BROKER}
+SPECS = {
+    "earliest": OffsetSpec.earliest(),
+    "latest": OffsetSpec.latest(),
+    "max timestamp": OffsetSpec.max_timestamp(),
+}
 
 
 def only(futures):
@@ -48,186 +45,104 @@ def only(futures):
     return future.result(30)
 
 
-def topics(admin, prefix):
-    def create(name, partitions=3, config=None, validate_only=False):
-        topic = NewTopic(prefix + name, partitions, 1, config=config or {})
-        only(admin.create_topics([topic], validate_only=validate_only))
-        return "ok"
+class Confluent:
+    def __init__(self, broker):
+        self.broker = broker
+        self.admin = AdminClient({"bootstrap.servers": broker})
 
-    def assign(name, brokers):
-        only(admin.create_topics([NewTopic(prefix + name, 2, replica_assignment=brokers)]))
-        return partitions(name)
+    def create(self, topic, partitions, config, validate_only):
+        new = NewTopic(topic, partitions, 1, config=config)
+        only(self.admin.create_topics([new], validate_only=validate_only))
 
-    def partitions(name):
-        described = only(admin.describe_topics(TopicCollection([prefix + name])))
-        leaders = {p.leader.id for p in described.partitions}
-        return f"{len(described.partitions)} partitions led by {sorted(leaders)}"
+    def assign(self, topic, brokers):
+        new = NewTopic(topic, len(brokers), replica_assignment=brokers)
+        only(self.admin.create_topics([new]))
 
-    def more(name, count):
-        only(admin.create_partitions([NewPartitions(prefix + name, count)]))
-        return partitions(name)
+    def leaders(self, topic):
+        described = only(self.admin.describe_topics(TopicCollection([topic])))
+        return [partition.leader.id for partition in described.partitions]
 
-    def listed():
-        found = sorted(t for t in admin.list_topics(timeout=30).topics if t.startswith(prefix))
-        return " ".join(name.removeprefix(prefix) for name in found)
+    def more_partitions(self, topic, count):
+        only(self.admin.create_partitions([NewPartitions(topic, count)]))
 
-    def delete(name):
-        only(admin.delete_topics([prefix + name]))
-        return "ok"
+    def topics(self):
+        return self.admin.list_topics(timeout=30).topics
 
-    tell("create", lambda: create("a"))
-    tell("create again", lambda: create("a"))
-    tell("create with a space", lambda: create("a b"))
-    tell("create x.y", lambda: create("x.y"))
-    tell("create x_y", lambda: create("x_y"))
-    tell("create without partitions", lambda: create("none", partitions=0))
-    tell("create with an unknown config", lambda: create("none", config={"no.such": "1"}))
-    tell("create with a bad config", lambda: create("none", config={"retention.ms": "x"}))
-    tell("validate", lambda: create("none", validate_only=True))
-    tell("validate again", lambda: create("a", validate_only=True))
-    tell("create assigned", lambda: assign("assigned", [[1], [1]]))
-    tell("create assigned to nobody", lambda: assign("none", [[9], [9]]))
-    tell("describe", lambda: partitions("a"))
-    tell("describe nothing", lambda: partitions("none"))
-    tell("more partitions", lambda: more("a", 5))
-    tell("fewer partitions", lambda: more("a", 2))
-    tell("more partitions of nothing", lambda: more("none", 5))
-    tell("list", listed)
-    tell("delete", lambda: delete("assigned"))
-    tell("delete nothing", lambda: delete("assigned"))
-    tell("list after", listed)
+    def delete(self, topic):
+        only(self.admin.delete_topics([topic]))
 
-
-def configs(admin, prefix):
-    def value(kind, name, key):
-        entry = only(admin.describe_configs([ConfigResource(kind, name)]))[key]
+    def config(self, kind, name, key):
+        entry = only(self.admin.describe_configs([ConfigResource(KINDS[kind], name)]))[key]
         return f"{entry.value} of {ConfigSource(entry.source).name}"
 
-    def alter(kind, name, key, operation, value):
-        entry = ConfigEntry(key, value, incremental_operation=operation)
-        resource = ConfigResource(kind, name, incremental_configs=[entry])
-        only(admin.incremental_alter_configs([resource]))
+    def alter(self, kind, name, key, operation, to):
+        operation = AlterConfigOpType[operation.upper()]
+        entry = ConfigEntry(key, to, incremental_operation=operation)
+        resource = ConfigResource(KINDS[kind], name, incremental_configs=[entry])
+        only(self.admin.incremental_alter_configs([resource]))
         time.sleep(SETTLES_S)
 
-    def topic(key, name="a"):
-        return value(TOPIC, prefix + name, key)
-
-    def changed(key, operation, to=None, name="a"):
-        alter(TOPIC, prefix + name, key, operation, to)
-        return topic(key, name)
-
-    def broker(key, operation, to=None):
-        alter(BROKER, "1", key, operation, to)
-        return "ok"
-
-    def replace():
-        resource = ConfigResource(TOPIC, prefix + "a", set_config={"segment.bytes": "3000000"})
-        only(admin.alter_configs([resource]))
+    def replace_configs(self, topic, configs):
+        only(self.admin.alter_configs([ConfigResource(ResourceType.TOPIC, topic, set_config=configs)]))
         time.sleep(SETTLES_S)
-        return topic("cleanup.policy") + ", " + topic("segment.bytes")
 
-    tell("config", lambda: topic("retention.ms"))
-    tell("config of nothing", lambda: topic("retention.ms", name="none"))
-    tell("set", lambda: changed("retention.ms", SET, "1234567"))
-    tell("set badly", lambda: changed("retention.ms", SET, "x"))
-    tell("set the unknown", lambda: changed("no.such", SET, "1"))
-    tell("set of nothing", lambda: changed("retention.ms", SET, "1", name="none"))
-    tell("append", lambda: changed("cleanup.policy", APPEND, "compact"))
-    tell("subtract", lambda: changed("cleanup.policy", SUBTRACT, "delete"))
-    tell("append to a number", lambda: changed("retention.ms", APPEND, "1"))
-    tell("unset", lambda: changed("retention.ms", DELETE))
-    tell("replace all", replace)
-    tell("broker's config", lambda: value(BROKER, "1", "message.max.bytes"))
-    tell("broker's dynamic config", lambda: broker("log.retention.ms", SET, "700000"))
-    tell("broker's unset config", lambda: broker("log.retention.ms", DELETE))
-    tell("broker's fixed config", lambda: broker("num.partitions", SET, "3"))
+    def produce(self, topic, records):
+        producer = Producer({"bootstrap.servers": self.broker, "linger.ms": 50})
+        for timestamp, value in records:
+            producer.produce(topic, value, timestamp=timestamp)
+        producer.flush(30)
 
+    def offset(self, topic, spec):
+        spec = SPECS[spec] if spec in SPECS else OffsetSpec.for_timestamp(spec)
+        return only(self.admin.list_offsets({TopicPartition(topic, 0): spec})).offset
 
-def records(admin, broker, prefix):
-    where = prefix + "records"
-    only(admin.create_topics([NewTopic(where, 1, 1)]))
-    producer = Producer({"bootstrap.servers": broker, "linger.ms": 50})
-    for number in range(20):
-        producer.produce(where, str(number), timestamp=1_000_000 + number)
-    producer.flush(30)
+    def delete_records(self, topic, before):
+        asked = TopicPartition(topic, 0, before)
+        return only(self.admin.delete_records([asked])).low_watermark
 
-    def offset(spec, topic=where):
-        return only(admin.list_offsets({TopicPartition(topic, 0): spec})).offset
+    def commit(self, group, topic, offset):
+        reader = Consumer({"bootstrap.servers": self.broker, "group.id": group})
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                reader.commit(offsets=[TopicPartition(topic, 0, offset)], asynchronous=False)
+                break
+            except KafkaException as error:
+                # The topic of the offsets was just created; librdkafka leaves this to its user.
+                if error.args[0].code() != KafkaError.NOT_COORDINATOR or time.monotonic() > deadline:
+                    raise
+                time.sleep(SETTLES_S)
+        reader.close()
 
-    def delete(before, topic=where):
-        deleted = only(admin.delete_records([TopicPartition(topic, 0, before)]))
-        return f"from {deleted.low_watermark} on"
-
-    tell("earliest", lambda: offset(OffsetSpec.earliest()))
-    tell("latest", lambda: offset(OffsetSpec.latest()))
-    tell("of a time", lambda: offset(OffsetSpec.for_timestamp(1_000_013)))
-    tell("of a time to come", lambda: offset(OffsetSpec.for_timestamp(2_000_000)))
-    tell("of the latest time", lambda: offset(OffsetSpec.max_timestamp()))
-    tell("offset of nothing", lambda: offset(OffsetSpec.latest(), prefix + "none"))
-    tell("delete records", lambda: delete(7))
-    tell("delete fewer records", lambda: delete(3))
-    tell("delete records beyond", lambda: delete(21))
-    tell("delete records of nothing", lambda: delete(1, prefix + "none"))
-    tell("earliest after", lambda: offset(OffsetSpec.earliest()))
-    tell("delete all records", lambda: delete(-1))
-
-
-def groups(admin, broker, prefix):
-    group, where = prefix + "group", TopicPartition(prefix + "records", 0)
-    reader = Consumer({"bootstrap.servers": broker, "group.id": group})
-    reader.commit(offsets=[TopicPartition(where.topic, 0, 11)], asynchronous=False)
-    reader.close()
-
-    def listed():
-        found = admin.list_consumer_groups().result(30)
+    def group_state(self, group):
+        found = self.admin.list_consumer_groups().result(30)
         while found.errors:
             # The coordinators of a topic that was just created are still loading.
             time.sleep(SETTLES_S)
-            found = admin.list_consumer_groups().result(30)
-        return " ".join(g.state.name for g in found.valid if g.group_id == group)
+            found = self.admin.list_consumer_groups().result(30)
+        return " ".join(one.state.name for one in found.valid if one.group_id == group)
 
-    def described(name):
-        found = only(admin.describe_consumer_groups([name]))
-        return f"{found.state.name} with {len(found.members)} members"
+    def describe_group(self, group):
+        found = only(self.admin.describe_consumer_groups([group]))
+        return found.state.name, len(found.members)
 
-    def committed():
-        asked = ConsumerGroupTopicPartitions(group, [where])
-        (found,) = only(admin.list_consumer_group_offsets([asked])).topic_partitions
+    def committed(self, group, topic):
+        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0)])
+        (found,) = only(self.admin.list_consumer_group_offsets([asked])).topic_partitions
         return found.offset
 
-    def alter(to):
-        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(where.topic, 0, to)])
-        only(admin.alter_consumer_group_offsets([asked]))
-        return committed()
+    def alter_committed(self, group, topic, to):
+        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, to)])
+        only(self.admin.alter_consumer_group_offsets([asked]))
 
-    def delete():
-        only(admin.delete_consumer_groups([group]))
-        return "ok"
+    def delete_group(self, group):
+        only(self.admin.delete_consumer_groups([group]))
 
-    tell("list groups", listed)
-    tell("describe group", lambda: described(group))
-    tell("committed", committed)
-    tell("alter committed", lambda: alter(5))
-    tell("delete group", delete)
-    tell("delete group again", delete)
-
-
-def cluster(admin):
-    def described():
-        found = admin.describe_cluster().result(30)
+    def cluster(self):
+        found = self.admin.describe_cluster().result(30)
         return f"{len(found.nodes)} nodes, controller {found.controller.id}"
-
-    tell("cluster", described)
-
-
-def main(broker, prefix):
-    admin = AdminClient({"bootstrap.servers": broker})
-    topics(admin, prefix)
-    configs(admin, prefix)
-    records(admin, broker, prefix)
-    groups(admin, broker, prefix)
-    cluster(admin)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    broker, prefix = sys.argv[1:]
+    admin_calls.make(Confluent(broker), prefix, KafkaException, lambda error: error.args[0].code())

@@ -41,7 +41,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 /**
  * Kafka's own AdminClient: every call about topics, configurations, records and groups.
  *
- * <p>Usage: {@code Admin BROKER PREFIX}. The calls and their lines are those of tests/python/admin.py,
+ * <p>Usage: {@code Admin BROKER PREFIX}. The calls and their lines are those of tests/python/admin_calls.py,
  * and a few more.
  */
 public final class Admin {

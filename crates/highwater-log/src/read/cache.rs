@@ -131,7 +131,12 @@ impl BlockCache {
             return None;
         }
         let permit = self.admit_at_once(extent)?;
-        let cell = self.entries.lock().touch(key.clone());
+        let mut entries = self.entries.lock();
+        if entries.by_key.contains_key(&key) {
+            return None;
+        }
+        let cell = entries.touch(key.clone());
+        drop(entries);
         Some(Reserved { key, cell, permit })
     }
 

@@ -6,15 +6,10 @@ use highwater_env::sim::DiskFaults;
 use highwater_log::{Acks, AppendError, Isolation, PartitionError, ReadError, ReadRequest};
 use highwater_meta::ConfigTarget;
 use highwater_store::{Fault, FaultRates, FaultRule, RequestKind};
-use highwater_types::TopicPartition;
 
-use crate::world::{Broker, World, plain};
+use crate::world::{World, plain, values};
 
 const LOCAL: &[(&str, &str)] = &[("highwater.durability", "local")];
-
-fn values(broker: &Broker, tp: TopicPartition) -> Vec<u64> {
-    broker.read_from(tp, 0).unwrap().iter().map(|seen| seen.value).collect()
-}
 
 /// The next `times` objects of the data's journals are answered after a while.
 pub fn answered_after(world: &World, times: u32, delay: Duration) {

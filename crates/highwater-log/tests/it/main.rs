@@ -3,6 +3,7 @@
 
 mod basics;
 mod deletion;
+mod disk_tier;
 mod faults;
 mod model;
 mod world;

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use highwater_batch::{BatchBuilder, Compression, Expansion, Records, StoredBatch};
 use highwater_env::sim::SimEnv;
 use highwater_log::{
-    Acks, AppendError, AppendTicket, Appended, Engine, EngineOptions, Isolation, Log, Origin, Partition, ReadError,
-    ReadRequest,
+    Acks, AppendError, AppendTicket, Appended, Engine, EngineOptions, Isolation, Log, Origin, Partition, ReadCache,
+    ReadError, ReadRequest,
 };
 use highwater_meta::{MetaClient, MetaOptions, NewTopic};
 use highwater_store::{Fault, FaultRates, FaultRule, Faults, MemoryStore, RequestKind, RetryPolicy, Retrying, Store};
@@ -25,6 +25,7 @@ pub struct World {
     pub shards: u32,
     pub flush_bytes: usize,
     pub block_cache_bytes: usize,
+    pub read_cache: Option<Arc<dyn ReadCache>>,
     incarnations: u64,
 }
 
@@ -49,7 +50,16 @@ impl World {
         let sim = SimEnv::new(seed);
         let memory: Arc<dyn Store> = Arc::new(MemoryStore::new(&sim.env));
         let bucket = Arc::new(Faults::new(memory, &sim.env, seed));
-        Self { sim, bucket, paced: false, shards: 2, flush_bytes: 4096, block_cache_bytes: 64 << 20, incarnations: 0 }
+        Self {
+            sim,
+            bucket,
+            paced: false,
+            shards: 2,
+            flush_bytes: 4096,
+            block_cache_bytes: 64 << 20,
+            read_cache: None,
+            incarnations: 0,
+        }
     }
 
     /// Starts a broker of this identity; its write-ahead log is its own.
@@ -90,6 +100,7 @@ impl World {
         options.paced = self.paced;
         options.flush_bytes = self.flush_bytes;
         options.block_cache_bytes = self.block_cache_bytes;
+        options.read_cache = self.read_cache.clone();
         options.wal_file_bytes = 1 << 20;
         options.wal_max_bytes = 8 << 20;
         options.manifest_every = 3;
@@ -242,4 +253,9 @@ pub fn plain(values: &[u64]) -> Bytes {
 /// A batch of an idempotent producer.
 pub fn sequenced(producer_id: i64, epoch: i16, first: i32, values: &[u64]) -> Bytes {
     builder(values).producer(producer_id, epoch, first).finish().unwrap().to_bytes()
+}
+
+/// The values of a partition's records, from its beginning.
+pub fn values(broker: &Broker, tp: TopicPartition) -> Vec<u64> {
+    broker.read_from(tp, 0).unwrap().iter().map(|seen| seen.value).collect()
 }
