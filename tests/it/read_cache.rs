@@ -17,6 +17,8 @@ use crate::stage::is_highwater;
 
 const TOPIC: &str = "flights";
 const PARTITIONS: usize = 4;
+/// How many readers it may take until a slow disk has all of it.
+const READERS: usize = 5;
 /// Memory for far less than the flights, so that it alone serves no second reader, and disk for all.
 const SETTINGS: &[&str] =
     &["--cache-memory-bytes", "48MiB", "--tail-memory-bytes", "0", "--cache-disk-bytes", "512MiB"];
@@ -48,15 +50,21 @@ fn on_disk(parts: &Parts, place: &Place) -> Result<()> {
     let first = read(&broker, &at, &flights).context("the first reader")?;
     ensure!(first.from_bucket > 80e6, "the bucket served {first:?}");
     ensure!(first.ahead > 0.0, "nothing was read ahead: {first:?}");
-    // What was offered is written in the background.
-    std::thread::sleep(Duration::from_secs(1));
-    let second = read(&broker, &at, &flights).context("the second reader")?;
-    ensure!(second.from_disk > 2.0 * second.from_bucket, "the disk served too little: {second:?}");
+    // What was offered is written in the background, and declined while the disk does not keep up.
+    let mut second = first;
+    for _ in 0..READERS {
+        std::thread::sleep(Duration::from_secs(1));
+        second = read(&broker, &at, &flights).context("the second reader")?;
+        if second.mostly_from_disk() {
+            break;
+        }
+    }
+    ensure!(second.mostly_from_disk(), "the disk served too little: {second:?}");
 
     ensure!(broker.process()?.terminate(DEADLINE)?.success(), "a clean end");
     broker.up()?;
     let third = read(&broker, &at, &flights).context("after a restart")?;
-    ensure!(third.from_disk > 2.0 * third.from_bucket, "the disk served too little: {third:?}");
+    ensure!(third.mostly_from_disk(), "the disk served too little: {third:?}");
 
     broker.process()?.kill_9()?;
     for file in fs::read_dir(data.join("cache"))? {
@@ -73,6 +81,12 @@ struct Served {
     from_bucket: f64,
     from_disk: f64,
     ahead: f64,
+}
+
+impl Served {
+    fn mostly_from_disk(&self) -> bool {
+        self.from_disk > 2.0 * self.from_bucket
+    }
 }
 
 fn read(broker: &Highwater, at: &At<'_>, flights: &Flights) -> Result<Served> {

@@ -71,7 +71,9 @@ impl DiskCache {
         Ok(Self { cache })
     }
 
-    /// Waits until what was offered is on disk, and ends.
+    /// Waits until what was offered is on disk, and ends. Due before the runtime is dropped, which waits for
+    /// its tasks: foyer's, cancelled while it makes room, wait for a lock that they hold themselves
+    /// (`shutdown_background` does not wait).
     pub async fn close(&self) {
         if let Err(error) = self.cache.close().await {
             tracing::warn!(%error, "the disk cache did not end well; it may have forgotten some blocks");

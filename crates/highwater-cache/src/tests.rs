@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests of real files on a real clock")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use highwater_store::Etag;
 use highwater_types::ShardId;
@@ -25,14 +25,18 @@ fn block(number: u64, len: usize) -> Bytes {
     (0..len).map(|_| byte()).collect()
 }
 
+/// How long a slow disk may take for anything here.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The block, as soon as it is there.
 async fn eventually(cache: &DiskCache, number: u64) -> Option<Bytes> {
-    for _ in 0..200 {
-        if let Some(bytes) = cache.get(&key(number)).await {
-            return Some(bytes);
+    let started = Instant::now();
+    loop {
+        match cache.get(&key(number)).await {
+            None if started.elapsed() < PATIENCE => tokio::time::sleep(Duration::from_millis(10)).await,
+            found => return found,
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    None
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,6 +54,7 @@ async fn what_was_offered_is_found_again_after_a_restart_too() {
     drop(cache);
     let again = DiskCache::open(dir.path(), LEAST_BYTES).await.unwrap();
     assert!(again.get(&key(2)).await.unwrap() == block(2, 8 << 20));
+    again.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,19 +64,42 @@ async fn what_is_forgotten_is_gone() {
     cache.offer(key(1), &block(1, 1_000));
     assert!(eventually(&cache, 1).await.is_some());
     cache.forget(&key(1));
-    assert!(cache.get(&key(1)).await.is_none());
+    // A block that is still on its way to disk is seen until it has arrived there.
+    let started = Instant::now();
+    while cache.get(&key(1)).await.is_some() {
+        assert!(started.elapsed() < PATIENCE, "it stays");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_stays_within_its_bytes_and_keeps_the_newest() {
     let dir = tempfile::tempdir().unwrap();
     let cache = DiskCache::open(dir.path(), LEAST_BYTES).await.unwrap();
-    let count = 2 * LEAST_BYTES / (4 << 20);
-    for number in 0..count {
-        cache.offer(key(number), &block(number, 4 << 20));
-        assert!(eventually(&cache, number).await.is_some(), "{number}");
+    let newest = 3 * LEAST_BYTES / (4 << 20);
+    for number in 0..=newest {
+        // What a slow disk cannot take yet is declined.
+        let started = Instant::now();
+        loop {
+            cache.offer(key(number), &block(number, 4 << 20));
+            if cache.get(&key(number)).await.is_some() {
+                break;
+            }
+            assert!(started.elapsed() < PATIENCE, "{number} is always declined");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
     assert!(cache.get(&key(0)).await.is_none(), "the oldest has made room");
+    cache.close().await;
+    drop(cache);
+    let again = DiskCache::open(dir.path(), LEAST_BYTES).await.unwrap();
+    let mut kept = 0;
+    for number in newest - newest / 4..=newest {
+        kept += u64::from(again.get(&key(number)).await.is_some());
+    }
+    again.close().await;
+    assert!(kept >= newest / 8, "{kept} are left of the last quarter of {newest}");
     let on_disk: u64 = std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
     assert!(on_disk <= LEAST_BYTES, "{on_disk} bytes");
 }
@@ -84,6 +112,7 @@ async fn a_block_that_is_too_long_is_declined() {
     cache.offer(key(2), &block(2, LONGEST_BLOCK));
     assert!(eventually(&cache, 2).await.is_some());
     assert!(cache.get(&key(1)).await.is_none());
+    cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,6 +138,7 @@ async fn damaged_files_cost_blocks_and_nothing_else() {
     }
     again.offer(key(100), &block(100, 1 << 20));
     assert!(eventually(&again, 100).await.is_some());
+    again.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

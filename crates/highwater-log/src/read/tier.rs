@@ -27,6 +27,6 @@ pub trait ReadCache: Send + Sync {
     async fn get(&self, key: &BlockKey) -> Option<Bytes>;
     /// Offers a block; never waits, and may decline.
     fn offer(&self, key: BlockKey, bytes: &Bytes);
-    /// Forgets a block whose bytes were not what they should be.
+    /// Forgets a block whose bytes were not what they should be, at the latest when it has arrived on disk.
     fn forget(&self, key: &BlockKey);
 }
