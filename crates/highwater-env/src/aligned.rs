@@ -1,9 +1,17 @@
 //! The buffer that O_DIRECT writes take: its address is aligned to [`ALIGNMENT`].
 //!
 //! Memory is a vector of aligned pages, so growth, drop and zeroing are the standard library's;
-//! the two casts between pages and bytes are the only unsafe code.
+//! the two casts between pages and bytes are the only unsafe code. A large buffer is a mapping of its own
+//! in huge pages where the system has them: the system takes hold of every page for each transfer, and of
+//! every huge page at once (a tenth of the time of a read from a directory).
+
+use memmap2::{MmapMut, MmapOptions};
 
 use crate::disk::ALIGNMENT;
+
+/// Buffers of this many bytes and more are mappings; a huge page is as large on most machines. (A page is
+/// nowhere smaller than [`ALIGNMENT`].)
+const MAPPED_BYTES: usize = 2 << 20;
 
 #[derive(Clone, Copy)]
 #[repr(C, align(4096))]
@@ -11,10 +19,15 @@ struct Page([u8; ALIGNMENT]);
 
 const EMPTY_PAGE: Page = Page([0; ALIGNMENT]);
 
+enum Memory {
+    Pages(Vec<Page>),
+    Mapped(MmapMut),
+}
+
 /// A growable buffer whose address is aligned to [`ALIGNMENT`]. Its capacity is a multiple of the
 /// alignment; meant to be reused ([`AlignedBuf::clear`] keeps the memory).
 pub struct AlignedBuf {
-    pages: Vec<Page>,
+    memory: Memory,
     len: usize,
 }
 
@@ -22,7 +35,7 @@ impl AlignedBuf {
     /// An empty buffer that takes at least `bytes` without growing.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
-        Self { pages: vec![EMPTY_PAGE; bytes.div_ceil(ALIGNMENT)], len: 0 }
+        Self { memory: Memory::with_capacity(bytes), len: 0 }
     }
 
     /// A buffer that holds a copy of `bytes`.
@@ -48,7 +61,7 @@ impl AlignedBuf {
     /// Bytes that fit without growing, a multiple of [`ALIGNMENT`].
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.pages.len() * ALIGNMENT
+        self.all().len()
     }
 
     /// Appends a copy of `bytes`, growing if needed (a growth copies what is held).
@@ -116,22 +129,55 @@ impl AlignedBuf {
     }
 
     fn reserve_to(&mut self, bytes: usize) {
-        let pages = bytes.div_ceil(ALIGNMENT);
-        if pages > self.pages.len() {
-            let grown = pages.max(self.pages.len().saturating_mul(2));
-            self.pages.resize(grown, EMPTY_PAGE);
+        let capacity = self.capacity();
+        if bytes > capacity {
+            let mut grown = Memory::with_capacity(bytes.max(capacity.saturating_mul(2)));
+            grown.as_mut_slice()[..self.len].copy_from_slice(self.as_slice());
+            self.memory = grown;
         }
     }
 
     fn all(&self) -> &[u8] {
-        // SAFETY: `Page` is `repr(C)` over exactly ALIGNMENT initialised bytes without padding, and
-        // the vector's elements are contiguous.
-        unsafe { std::slice::from_raw_parts(self.pages.as_ptr().cast(), self.pages.len() * ALIGNMENT) }
+        self.memory.as_slice()
     }
 
     fn all_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `all`; the exclusive borrow of `self` makes the bytes exclusive, too.
-        unsafe { std::slice::from_raw_parts_mut(self.pages.as_mut_ptr().cast(), self.pages.len() * ALIGNMENT) }
+        self.memory.as_mut_slice()
+    }
+}
+
+impl Memory {
+    /// Zeros, at least `bytes` of them.
+    fn with_capacity(bytes: usize) -> Self {
+        let pages = bytes.div_ceil(ALIGNMENT);
+        if bytes >= MAPPED_BYTES
+            && let Ok(mapping) = MmapOptions::new().len(pages * ALIGNMENT).map_anon()
+        {
+            // A wish: without huge pages it is memory all the same.
+            #[cfg(target_os = "linux")]
+            let _ = mapping.advise(memmap2::Advice::HugePage);
+            return Self::Mapped(mapping);
+        }
+        Self::Pages(vec![EMPTY_PAGE; pages])
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            // SAFETY: `Page` is `repr(C)` over exactly ALIGNMENT initialised bytes without padding, and
+            // the vector's elements are contiguous.
+            Self::Pages(pages) => unsafe { std::slice::from_raw_parts(pages.as_ptr().cast(), pages.len() * ALIGNMENT) },
+            Self::Mapped(mapping) => mapping,
+        }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [u8] {
+        match self {
+            // SAFETY: as in `as_slice`; the exclusive borrow of `self` makes the bytes exclusive, too.
+            Self::Pages(pages) => unsafe {
+                std::slice::from_raw_parts_mut(pages.as_mut_ptr().cast(), pages.len() * ALIGNMENT)
+            },
+            Self::Mapped(mapping) => mapping,
+        }
     }
 }
 
@@ -171,6 +217,17 @@ mod tests {
         buffer.pad();
         assert_eq!(&buffer.as_slice()[..3], b"abc");
         assert!(buffer.as_slice()[3..].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn growth_into_a_mapping_keeps_what_is_held() {
+        let mut buffer = AlignedBuf::from_slice(&[3; 5000]);
+        buffer.set_len(MAPPED_BYTES + 1);
+        assert!(matches!(buffer.memory, Memory::Mapped(_)));
+        assert_eq!(buffer.as_slice().as_ptr().addr() % ALIGNMENT, 0);
+        assert_eq!(buffer.capacity(), MAPPED_BYTES + ALIGNMENT);
+        assert!(buffer.as_slice()[..5000].iter().all(|byte| *byte == 3));
+        assert!(buffer.as_slice()[5000..].iter().all(|byte| *byte == 0));
     }
 
     #[test]

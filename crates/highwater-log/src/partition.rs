@@ -11,7 +11,8 @@ use crate::api::{
 };
 use crate::manifest::Located;
 use crate::read::ahead;
-use crate::read::block::Block;
+use crate::read::block::{Block, BlockError};
+use crate::read::cache::LoadError;
 use crate::read::tier::BlockKey;
 use crate::shard::Shard;
 use crate::shard::admit;
@@ -149,6 +150,7 @@ impl Partition {
                 let block = self.block(&extent).await?;
                 let end = marks.readable_end(request.isolation);
                 let bytes = block.slice(request.offset, end, request.max_bytes, request.at_least_one_batch);
+                let bytes = bytes.map_err(|error| self.damaged(&extent, &error))?;
                 let (chunks, len) = if bytes.is_empty() { (Vec::new(), 0) } else { (vec![bytes.clone()], bytes.len()) };
                 Ok(ReadOutcome { chunks, bytes: len, marks, aborted: Vec::new() })
             }
@@ -224,11 +226,20 @@ impl Partition {
 
     async fn block(&self, extent: &Located) -> Result<Arc<Block>, ReadError> {
         let name = self.shared.segment_name(self.shard.id, extent.segment.number);
-        let loaded = self.shared.blocks.get(self.key(extent), &name, extent).await.map_err(|error| {
-            tracing::error!(partition = %self.tp, %error, "a segment could not be read");
-            ReadError::Storage(error.to_string())
-        })?;
-        loaded.ok_or(ReadError::Busy)
+        let loaded = self.shared.blocks.get(self.key(extent), &name, extent).await;
+        loaded.map_err(|error| self.unreadable(&error))?.ok_or(ReadError::Busy)
+    }
+
+    /// A block that came and is not what it should be.
+    fn damaged(&self, extent: &Located, error: &BlockError) -> ReadError {
+        self.shared.blocks.discard(&self.key(extent));
+        let name = self.shared.segment_name(self.shard.id, extent.segment.number);
+        self.unreadable(&LoadError::Block { name, source: error.clone() })
+    }
+
+    fn unreadable(&self, error: &LoadError) -> ReadError {
+        tracing::error!(partition = %self.tp, %error, "a segment could not be read");
+        ReadError::Storage(error.to_string())
     }
 
     /// Finds an offset by position or time. `None` if no record is at or after the time.
@@ -276,7 +287,8 @@ impl Partition {
         };
         for extent in &extents {
             let block = self.block(extent).await?;
-            if let Some(found) = block.batch_at_timestamp(timestamp_ms).and_then(|b| record_at(&b, timestamp_ms)) {
+            let batch = block.batch_at_timestamp(timestamp_ms).map_err(|error| self.damaged(extent, &error))?;
+            if let Some(found) = batch.and_then(|batch| record_at(&batch, timestamp_ms)) {
                 return Ok(Some(self.at(found.0, found.1)));
             }
         }

@@ -18,6 +18,7 @@ use highwater_store::{Etag, ReadRange, Store, StoreError, StoreErrorKind};
 use highwater_types::{Incarnation, ShardId, TopicPartition};
 
 use crate::manifest::{Located, Manifest, SegmentHead};
+use crate::read::block::Block;
 use crate::recover::replay;
 use crate::shared::{manifest_prefix, segment_name};
 
@@ -319,8 +320,7 @@ fn damaged(object: &Bytes, live: &Live, tp: TopicPartition, extent: &Located) ->
     let what = match bounds {
         None => "it is cut short".to_owned(),
         Some((from, to)) => {
-            let block =
-                crate::read::block::Block::open(object.slice(from..to), extent.first_offset, extent.last_offset);
+            let block = Block::open_checked(object.slice(from..to), extent.first_offset, extent.last_offset);
             block.err()?.to_string()
         }
     };

@@ -153,6 +153,11 @@ impl BlockCache {
         self.entries.lock().by_key.contains_key(key)
     }
 
+    /// Forgets a block that turned out to be damaged: the next reader asks the bucket again.
+    pub fn discard(&self, key: &BlockKey) {
+        self.entries.lock().forget(key);
+    }
+
     async fn fill(
         &self,
         cell: &Cell,
@@ -202,7 +207,7 @@ impl BlockCache {
         Ok(Arc::new(block))
     }
 
-    /// A block of the disk's, checked like one of the bucket's; one that is damaged is forgotten there.
+    /// A block of the disk's, checked whole: one that is damaged is forgotten there and read from the bucket.
     async fn load_from_disk(
         &self,
         key: &BlockKey,
@@ -214,7 +219,7 @@ impl BlockCache {
         let bytes = disk.get(key).await?;
         let bytes = Bytes::from_owner(Accounted { bytes, _permit: Arc::clone(permit) });
         let len = bytes.len();
-        match Block::open(bytes, extent.first_offset, extent.last_offset) {
+        match Block::open_checked(bytes, extent.first_offset, extent.last_offset) {
             Ok(block) => {
                 self.metrics.block_from_disk(len);
                 Some(Arc::new(block))
@@ -277,9 +282,13 @@ impl Entries {
     /// Forgets a key whose block did not come, unless somebody else waits for it or has it.
     fn forget_unloaded(&mut self, key: &BlockKey) {
         let idle = |(_, cell): &(u64, Cell)| !cell.initialized() && Arc::strong_count(cell) <= 2;
-        if self.by_key.get(key).is_some_and(idle)
-            && let Some((used, _)) = self.by_key.remove(key)
-        {
+        if self.by_key.get(key).is_some_and(idle) {
+            self.forget(key);
+        }
+    }
+
+    fn forget(&mut self, key: &BlockKey) {
+        if let Some((used, _)) = self.by_key.remove(key) {
             self.by_use.remove(&used);
         }
     }
