@@ -18,5 +18,6 @@ mod operator;
 mod read_cache;
 mod readme;
 mod recreated;
+mod retention;
 mod stage;
 mod verify;

@@ -14,6 +14,7 @@ use crate::recover::{self, RecoverError, Tail, TakenShard};
 use crate::shard::Shard;
 use crate::shard::live::PartitionLive;
 use crate::shared::Shared;
+use crate::upkeep::Upkeep;
 use crate::wal::{RecoveredFrame, WalSeq};
 
 /// How long a shard that was lost waits before it looks again.
@@ -30,6 +31,7 @@ pub struct Leading {
     pub since: Epoch,
     ended: oneshot::Receiver<Ended>,
     flusher: TaskHandle,
+    upkeep: TaskHandle,
 }
 
 impl Leading {
@@ -53,7 +55,7 @@ impl Leading {
 /// Puts a taken shard into memory and starts its tasks.
 pub fn start(shared: &Arc<Shared>, shard: &Arc<Shard>, taken: TakenShard, draining: watch::Receiver<bool>) -> Leading {
     shared.options.metrics.taken_over();
-    let TakenShard { epoch, since, manifest, segments, edits, snapshots } = taken;
+    let TakenShard { epoch, since, manifest, segments, edits, snapshots, journal, taken_at } = taken;
     let partitions = shared.partitions_of(shard.id);
     {
         let mut live = shard.live.lock();
@@ -64,6 +66,10 @@ pub fn start(shared: &Arc<Shared>, shard: &Arc<Shard>, taken: TakenShard, draini
         shard.removed.lock().extend(gone);
     }
     *shard.committed.write() = manifest;
+    shard.edits.lock().lead(taken_at);
+    let upkeep =
+        Upkeep { shared: Arc::clone(shared), shard: Arc::clone(shard), segments: journal, manifest: snapshots.clone() };
+    let upkeep = shared.env.spawn("upkeep", upkeep.run());
     let (to_committer, in_flight) = mpsc::channel(COMMIT_QUEUE);
     let (report, ended) = oneshot::channel();
     let committer = Committer {
@@ -93,7 +99,7 @@ pub fn start(shared: &Arc<Shared>, shard: &Arc<Shard>, taken: TakenShard, draini
         committer: to_committer,
     };
     let flusher = shared.env.spawn("flusher", flusher.run());
-    Leading { shard: Arc::clone(shard), epoch, since, ended, flusher }
+    Leading { shard: Arc::clone(shard), epoch, since, ended, flusher, upkeep }
 }
 
 /// Stays with a shard until the engine drains: when leadership is lost, steps down and, after a
@@ -107,6 +113,7 @@ pub fn supervise(shared: Arc<Shared>, leading: Leading, draining: watch::Receive
             let epoch = leading.epoch;
             let ended = leading.ended.await;
             leading.flusher.abort();
+            leading.upkeep.abort();
             match &ended {
                 Ok(Ended::Drained) => {
                     shard.live.lock().epoch = None;

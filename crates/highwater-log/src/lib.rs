@@ -7,6 +7,7 @@
 //!   committing. - `manifest`: what a shard knows of its segments. - `recover`: taking over;
 //!   `replay`: the local log after a crash; `leader`: a leadership from its begin to its end.
 //! - [`wal`]: the local write-ahead log. - `read`: the tail and the bucket.
+//! - `upkeep`: old records go, and objects that nobody needs.
 //! - [`verify`]: a walk through a bucket that trusts nothing. - [`metrics`]: what operators see; `gauges`: what is asked for when they look.
 
 pub mod api;
@@ -27,6 +28,7 @@ mod shard;
 mod shared;
 mod start_error;
 pub mod ticket;
+mod upkeep;
 pub mod verify;
 pub mod waiter;
 pub mod wal;

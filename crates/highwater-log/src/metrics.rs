@@ -28,6 +28,8 @@ pub struct LogMetrics {
     takeovers: IntCounter,
     losses: IntCounter,
     deposed_batches: IntCounter,
+    retired_bytes: IntCounter,
+    swept_objects: IntCounter,
     /// Those of its journals.
     pub journal: JournalMetrics,
 }
@@ -112,6 +114,14 @@ impl LogMetrics {
                 "highwater_deposed_batches_total",
                 "Batches that only this broker had when another one took over; they are in side files.",
             ),
+            retired_bytes: metrics.counter(
+                "highwater_retention_bytes_total",
+                "Bytes of batches that went by retention.ms or retention.bytes.",
+            ),
+            swept_objects: metrics.counter(
+                "highwater_swept_objects_total",
+                "Objects of the bucket that nobody needed any more and that were deleted.",
+            ),
             journal: JournalMetrics::register(metrics),
         }
     }
@@ -175,6 +185,14 @@ impl LogMetrics {
 
     pub(crate) fn lost(&self) {
         self.losses.inc();
+    }
+
+    pub(crate) fn retired(&self, bytes: u64) {
+        self.retired_bytes.inc_by(bytes);
+    }
+
+    pub(crate) fn swept(&self, objects: usize) {
+        self.swept_objects.inc_by(objects as u64);
     }
 
     pub(crate) fn set_aside(&self, batches: usize) {

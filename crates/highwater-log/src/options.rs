@@ -56,6 +56,9 @@ pub struct EngineOptions {
     pub put_deadline: Duration,
     /// Names are not deleted earlier than this after the manifest left them behind.
     pub gc_grace: Duration,
+    /// How often a shard's old records and the objects that nobody needs are looked for (Kafka's
+    /// log.retention.check.interval.ms).
+    pub upkeep_interval: Duration,
     /// Where it counts.
     pub metrics: LogMetrics,
 }
@@ -83,6 +86,7 @@ impl EngineOptions {
             window: 4,
             put_deadline: Duration::from_secs(30),
             gc_grace: Duration::from_secs(20 * 60),
+            upkeep_interval: Duration::from_secs(300),
             metrics: LogMetrics::default(),
         }
     }

@@ -36,6 +36,10 @@ pub struct TakenShard {
     pub segments: Writer,
     pub edits: Writer,
     pub snapshots: SnapshotJournal,
+    /// The chain of the shard's data.
+    pub journal: Journal,
+    /// The bucket's date of the edit that ended the takeover.
+    pub taken_at: BucketTime,
 }
 
 /// Why a shard was not taken over.
@@ -184,7 +188,16 @@ pub async fn take_over(shared: &Shared, shard: ShardId, tail: Tail) -> Result<Ta
         }
     };
     data.writer.prove(committed.date);
-    Ok(TakenShard { epoch, since: lineage.since, manifest, segments: data.writer, edits, snapshots })
+    Ok(TakenShard {
+        epoch,
+        since: lineage.since,
+        manifest,
+        segments: data.writer,
+        edits,
+        snapshots,
+        journal,
+        taken_at: committed.date,
+    })
 }
 
 /// What the segments behind the manifest's trim point hold, from their footers.

@@ -2,9 +2,10 @@
 //! checked, and every name in the bucket is accounted for. It only reads; brokers may be at work.
 //!
 //! What a broker changes meanwhile is no finding: a manifest is read after the names were listed, so
-//! what it names exists, and what the list has beyond it is a tail that the next edit will name.
+//! what it names exists, and what the list has beyond it is a tail that the next edit will name. A segment
+//! that is gone when its turn comes is looked up in the manifest again: its records may have gone, too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -77,7 +78,13 @@ pub async fn verify(
     for (shard, names) in shards {
         verified.shards += 1;
         match manifest(env, store, shard).await {
-            Ok(manifest) => check_shard(store, shard, &manifest, names, &mut verified, &mut progress).await,
+            Ok(first) => {
+                let gone = check_shard(store, shard, &first, names, &mut verified, &mut progress).await;
+                if !gone.is_empty() {
+                    let again = manifest(env, store, shard).await;
+                    verified.findings.extend(still_needed(gone, again.as_ref().ok()));
+                }
+            }
             Err(what) => {
                 verified.find(manifest_prefix(shard), None, format!("{what}: none of the shard can be served"))
             }
@@ -156,6 +163,24 @@ async fn manifest(env: &Env, store: &Arc<dyn Store>, shard: ShardId) -> Result<M
     replay(loaded).map_err(|error| error.to_string())
 }
 
+/// A segment that was not there: a finding, unless its records went meanwhile.
+struct Gone {
+    number: u64,
+    finding: Finding,
+}
+
+/// Those of segments that the manifest names even now.
+fn still_needed(gone: Vec<Gone>, manifest: Option<&Manifest>) -> impl Iterator<Item = Finding> {
+    let named: BTreeSet<u64> = manifest
+        .into_iter()
+        .flat_map(|manifest| manifest.partitions.values())
+        .flat_map(|record| &record.extents)
+        .map(|extent| extent.segment.number)
+        .collect();
+    let all = manifest.is_none();
+    gone.into_iter().filter(move |gone| all || named.contains(&gone.number)).map(|gone| gone.finding)
+}
+
 async fn check_shard(
     store: &Arc<dyn Store>,
     shard: ShardId,
@@ -163,7 +188,7 @@ async fn check_shard(
     names: Names,
     verified: &mut Verified,
     progress: &mut impl FnMut(&Verified),
-) {
+) -> Vec<Gone> {
     let mut live: BTreeMap<u64, Live> = BTreeMap::new();
     for (tp, record) in &manifest.partitions {
         verified.partitions += u64::from(!record.extents.is_empty());
@@ -187,17 +212,24 @@ async fn check_shard(
     let reads = futures::stream::iter(live.into_values().map(|live| {
         let store = Arc::clone(store);
         async move {
-            let findings = check_segment(&*store, shard, &live).await;
-            (live.head.size, findings)
+            let checked = check_segment(&*store, shard, &live).await;
+            (live.head.size, checked)
         }
     }));
     let mut reads = reads.buffered(AT_ONCE);
-    while let Some((bytes, findings)) = reads.next().await {
-        verified.segments += 1;
-        verified.bytes += bytes;
-        verified.findings.extend(findings);
+    let mut gone = Vec::new();
+    while let Some((bytes, checked)) = reads.next().await {
+        match checked {
+            Ok(findings) => {
+                verified.segments += 1;
+                verified.bytes += bytes;
+                verified.findings.extend(findings);
+            }
+            Err(missing) => gone.push(missing),
+        }
         progress(verified);
     }
+    gone
 }
 
 /// Offsets of a partition go up from extent to extent.
@@ -228,12 +260,18 @@ impl Live {
     }
 }
 
-async fn check_segment(store: &dyn Store, shard: ShardId, live: &Live) -> Vec<Finding> {
+async fn check_segment(store: &dyn Store, shard: ShardId, live: &Live) -> Result<Vec<Finding>, Gone> {
     let name = segment_name(shard, live.head.number);
     let found = |bytes: Option<Range<u64>>, what: String| Finding { object: name.clone(), bytes, what };
     let object = match read(store, &name, &live.head.etag).await {
         Ok(object) => object,
-        Err(error) => return vec![found(None, format!("{}; {}", unreadable(&error), affected(&live.extents)))],
+        Err(error) => {
+            let finding = found(None, format!("{}; {}", unreadable(&error), affected(&live.extents)));
+            return match error.kind {
+                StoreErrorKind::NotFound => Err(Gone { number: live.head.number, finding }),
+                _ => Ok(vec![finding]),
+            };
+        }
     };
     let footer = match open(&object, live) {
         Ok(footer) => footer,
@@ -248,7 +286,7 @@ async fn check_segment(store: &dyn Store, shard: ShardId, live: &Live) -> Vec<Fi
             if findings.is_empty() {
                 findings.push(found(None, format!("{what}; its records are whole and are served")));
             }
-            return findings;
+            return Ok(findings);
         }
     };
     let disagree = |(tp, extent): &(TopicPartition, Located)| {
@@ -267,7 +305,7 @@ async fn check_segment(store: &dyn Store, shard: ShardId, live: &Live) -> Vec<Fi
             )
         })
     };
-    live.extents.iter().filter_map(disagree).collect()
+    Ok(live.extents.iter().filter_map(disagree).collect())
 }
 
 async fn read(store: &dyn Store, name: &str, etag: &Etag) -> Result<Bytes, StoreError> {

@@ -169,7 +169,7 @@ async fn start(env: &Env, config: &ServeConfig, pages: Pages, started: &mut Star
     let options = EngineOptions {
         metrics: LogMetrics::register(metrics),
         read_cache: disk_cache.clone().map(|cache| cache as Arc<dyn ReadCache>),
-        ..engine_options(config, identity, !store.is_local())
+        ..engine_options(config, identity, !store.is_local(), meta.state().settings())
     };
     let engine = Engine::start(env.clone(), store, meta.clone(), incarnation, options).await?;
     progress.watch(engine.log());
@@ -202,15 +202,20 @@ fn bound(config: &ServeConfig, sockets: &[TcpListener]) -> Result<Vec<(SocketAdd
     config.listeners.iter().zip(sockets).map(one).collect::<Result<_, _>>().map_err(StartError::Listener)
 }
 
-fn engine_options(config: &ServeConfig, identity: Identity, remote: bool) -> EngineOptions {
+fn engine_options(config: &ServeConfig, identity: Identity, remote: bool, settings: &BrokerSettings) -> EngineOptions {
+    let defaults = EngineOptions::new(config.data.join("wal"), identity.broker.0.as_u128(), remote);
     EngineOptions {
+        gc_grace: config.gc_grace,
+        // Nobody believes an answer that is older than half of the grace.
+        put_deadline: defaults.put_deadline.min(config.gc_grace / 4),
+        upkeep_interval: Duration::from_millis(settings.retention_check_ms.unsigned_abs()),
         wal_max_bytes: config.wal_max_bytes,
         flush_bytes: config.flush_bytes,
         flush_interval: config.flush_interval,
         unflushed_max_bytes: config.unflushed_memory_bytes,
         tail_max_bytes: config.tail_memory_bytes,
         block_cache_bytes: config.cache_memory_bytes,
-        ..EngineOptions::new(config.data.join("wal"), identity.broker.0.as_u128(), remote)
+        ..defaults
     }
 }
 

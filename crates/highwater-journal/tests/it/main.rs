@@ -8,4 +8,5 @@ mod driver;
 mod proofs;
 mod shared;
 mod snapshot;
+mod sweep;
 mod world;

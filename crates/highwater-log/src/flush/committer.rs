@@ -80,6 +80,7 @@ impl Committer {
         let mut unlisted = Unlisted::default();
         let mut edit: Option<EditInFlight> = None;
         let ended = loop {
+            let mut wanted = false;
             let outcome = match self.next(&mut edit).await {
                 Next::Progress(Some(Progress::Segment(flight))) => self.take(*flight, &mut unlisted, &mut edit).await,
                 Next::Progress(Some(Progress::Drained)) => break self.finish(unlisted, edit).await,
@@ -92,10 +93,13 @@ impl Committer {
                 }
                 Next::Edit(Ok(committed)) => self.edit_committed(committed, edit.take()).await,
                 Next::Edit(Err(error)) => Err(Ended::Lost(error)),
-                Next::Asked => Ok(()),
+                Next::Asked => {
+                    wanted = !self.shard.removed.lock().is_empty();
+                    Ok(())
+                }
             };
             let listed = match outcome {
-                Ok(()) => self.list(&mut unlisted, &mut edit).await,
+                Ok(()) => self.list(&mut unlisted, &mut edit, wanted).await,
                 Err(ended) => Err(ended),
             };
             if let Err(ended) = listed {
@@ -137,11 +141,16 @@ impl Committer {
         Ok(())
     }
 
-    /// Starts an edit when there is enough to list, or somebody waits for one; waits for the one in flight when there is far
-    /// too much, so that no edit outgrows what one entry may hold.
-    async fn list(&mut self, unlisted: &mut Unlisted, edit: &mut Option<EditInFlight>) -> Result<(), Ended> {
+    /// Starts an edit when there is enough to list, or somebody waits for one, or it is wanted; waits for the one in flight
+    /// when there is far too much, so that no edit outgrows what one entry may hold.
+    async fn list(
+        &mut self,
+        unlisted: &mut Unlisted,
+        edit: &mut Option<EditInFlight>,
+        wanted: bool,
+    ) -> Result<(), Ended> {
         let enough = unlisted.records.len() >= self.options.manifest_every || unlisted.bytes >= LIST_AT_BYTES;
-        if !enough && !self.shard.log_starts.is_ready(&self.shard.committed.read()) {
+        if !enough && !wanted && !self.shard.log_starts.is_ready(&self.shard.committed.read()) {
             return Ok(());
         }
         if let Some(in_flight) = edit {
@@ -223,6 +232,7 @@ impl Committer {
             starts: Vec::new(),
             log_starts: deletions.starts.clone(),
         };
+        self.shard.edits.lock().begin();
         // Readers stop at it before the manifest forgets what lies below.
         self.shard.live.lock().delete_below(&deletions.starts);
         if let Err(error) = self.shard.committed.write().apply_marks(&edit) {
@@ -244,6 +254,7 @@ impl Committer {
     /// An edit is committed: it proves that we lead, and its snapshot may be written.
     async fn edit_committed(&self, committed: Committed, edit: Option<EditInFlight>) -> Result<(), Ended> {
         self.segments.prove(committed.date);
+        self.shard.edits.lock().committed(committed.date);
         let snapshot = edit.and_then(|edit| {
             edit.deletions.done();
             edit.snapshot

@@ -191,6 +191,12 @@ impl PartitionRecord {
         self.extents.iter().map(|extent| extent.end - extent.start).sum()
     }
 
+    /// Bytes of its extents that lie below an offset whole.
+    pub fn bytes_below(&self, offset: Offset) -> u64 {
+        let below = self.extents.iter().take_while(|extent| extent.last_offset < offset);
+        below.map(|extent| extent.end - extent.start).sum()
+    }
+
     /// Leader epoch in which `offset` was written, or -1.
     pub fn epoch_at(&self, offset: Offset) -> i32 {
         let after = self.epochs.partition_point(|(_, first)| *first <= offset);

@@ -16,7 +16,7 @@ pub struct Ask {
 #[derive(Default)]
 pub struct LogStarts {
     asks: Mutex<Vec<Ask>>,
-    /// Something was asked.
+    /// Something was asked, or deleted topics are due to be said.
     pub asked: Notify,
 }
 

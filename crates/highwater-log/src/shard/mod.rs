@@ -20,6 +20,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::manifest::Manifest;
+use crate::upkeep::edits::Edits;
 
 /// A shard as its tasks and its partitions' handles share it.
 pub struct Shard {
@@ -31,6 +32,8 @@ pub struct Shard {
     pub committed: RwLock<Manifest>,
     /// Partitions whose topic was deleted, for the next edit of the manifest.
     pub removed: Mutex<Vec<TopicPartition>>,
+    /// What of `committed` is durable. Taken before `committed` where both are needed.
+    pub edits: Mutex<Edits>,
     /// Records that are to be deleted, for the next edit of the manifest.
     pub log_starts: log_starts::LogStarts,
     /// Something may have to be flushed.
@@ -47,6 +50,7 @@ impl Shard {
             live: Mutex::new(live::Live::new(limits)),
             committed: RwLock::new(Manifest::default()),
             removed: Mutex::new(Vec::new()),
+            edits: Mutex::default(),
             log_starts: log_starts::LogStarts::default(),
             flush: Notify::new(),
             room,

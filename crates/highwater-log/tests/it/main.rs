@@ -6,4 +6,5 @@ mod deletion;
 mod disk_tier;
 mod faults;
 mod model;
+mod upkeep;
 mod world;

@@ -25,6 +25,7 @@ pub struct World {
     pub shards: u32,
     pub flush_bytes: usize,
     pub block_cache_bytes: usize,
+    pub upkeep_interval: Duration,
     pub read_cache: Option<Arc<dyn ReadCache>>,
     incarnations: u64,
 }
@@ -33,6 +34,7 @@ pub struct World {
 pub struct Broker {
     runtime: tokio::runtime::Runtime,
     sim: SimEnv,
+    bucket: Arc<Faults>,
     engine: Option<Engine>,
     pub log: Log,
     pub meta: MetaClient,
@@ -57,6 +59,7 @@ impl World {
             shards: 2,
             flush_bytes: 4096,
             block_cache_bytes: 64 << 20,
+            upkeep_interval: Duration::from_secs(300),
             read_cache: None,
             incarnations: 0,
         }
@@ -68,7 +71,7 @@ impl World {
         let sim = self.sim.clone();
         let opening = self.opening(identity);
         let (meta, engine) = drive(&runtime, &sim, opening);
-        Broker { runtime, sim, log: engine.log(), engine: Some(engine), meta }
+        Broker { runtime, sim, bucket: Arc::clone(&self.bucket), log: engine.log(), engine: Some(engine), meta }
     }
 
     /// Starts a broker that cannot create what lies under `refused`, and kills it after a while.
@@ -100,6 +103,7 @@ impl World {
         options.paced = self.paced;
         options.flush_bytes = self.flush_bytes;
         options.block_cache_bytes = self.block_cache_bytes;
+        options.upkeep_interval = self.upkeep_interval;
         options.read_cache = self.read_cache.clone();
         options.wal_file_bytes = 1 << 20;
         options.wal_max_bytes = 8 << 20;
@@ -141,6 +145,13 @@ fn drive<F: Future>(runtime: &tokio::runtime::Runtime, sim: &SimEnv, future: F) 
 impl Broker {
     pub fn run<F: Future>(&self, future: F) -> F::Output {
         drive(&self.runtime, &self.sim, future)
+    }
+
+    /// Objects of the data's chains, by name.
+    pub fn segments(&self) -> Vec<String> {
+        let bucket = Arc::clone(&self.bucket);
+        let found = self.run(async move { bucket.list("shards/", None, 10_000).await.unwrap().objects });
+        found.into_iter().map(|object| object.name).filter(|name| name.contains("/wal/")).collect()
     }
 
     /// Lets time pass.

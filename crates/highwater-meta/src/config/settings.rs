@@ -93,6 +93,8 @@ pub struct BrokerSettings {
     pub auto_create_topics: bool,
     /// `delete.topic.enable`.
     pub delete_topics: bool,
+    /// `log.retention.check.interval.ms`.
+    pub retention_check_ms: i64,
     /// `offsets.topic.num.partitions`.
     pub offsets_partitions: i32,
     /// `offsets.retention.minutes`, in milliseconds.
@@ -237,6 +239,7 @@ impl BrokerSettings {
             num_partitions: int("num.partitions"),
             auto_create_topics: boolean("auto.create.topics.enable"),
             delete_topics: boolean("delete.topic.enable"),
+            retention_check_ms: long("log.retention.check.interval.ms"),
             offsets_partitions: int("offsets.topic.num.partitions"),
             offsets_retention_ms: long("offsets.retention.minutes").saturating_mul(60_000),
             offsets_retention_check_ms: long("offsets.retention.check.interval.ms"),

@@ -120,6 +120,11 @@ keys! {
     /// bounds the requests that a bucket is paid for; a local directory needs no pace.
     FLUSH_INTERVAL_MS: Duration = "flush.interval.ms", Kind::Duration { least: 5, most: 10 * SECOND_MS },
         kind::duration, Fallback::Value("100ms");
+    /// How long an object outlives the moment at which nobody needs it any more, by the bucket's clock;
+    /// a tenth is added. A promise to every broker of the cluster: raise it everywhere before one counts
+    /// on it, and lower it the other way round. S3 refuses delayed requests after 15 minutes.
+    GC_GRACE_MS: Duration = "gc.grace.ms", Kind::Duration { least: 10 * SECOND_MS, most: 30 * DAY_MS },
+        kind::duration, Fallback::Value("1200s");
     /// Cap of the cache of segments in memory. A consumer that is behind in many partitions reads whole
     /// flushes of every shard: with less than four times `flush.bytes` for each of 4 shards it may read
     /// them more than once.

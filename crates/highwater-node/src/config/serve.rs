@@ -48,6 +48,8 @@ pub struct ServeConfig {
     pub flush_bytes: usize,
     /// Pace of flushes that are not full.
     pub flush_interval: Duration,
+    /// How long an object that nobody needs stays.
+    pub gc_grace: Duration,
     /// Bytes of segments in memory, for readers behind the tail.
     pub cache_memory_bytes: usize,
     /// Where segments are kept on disk, too, and how many bytes of them; nothing where there is no
@@ -92,6 +94,7 @@ impl ServeConfig {
             wal_max_bytes: settings.value(&keys::WAL_MAX_BYTES)?,
             flush_bytes: bytes(settings, &keys::FLUSH_BYTES)?,
             flush_interval: settings.value(&keys::FLUSH_INTERVAL_MS)?,
+            gc_grace: settings.value(&keys::GC_GRACE_MS)?,
             cache_memory_bytes: bytes(settings, &keys::CACHE_MEMORY_BYTES)?,
             disk_cache: disk_cache(settings, &data, &store_target)?,
             unflushed_memory_bytes: bytes(settings, &keys::UNFLUSHED_MEMORY_BYTES)?,

@@ -43,8 +43,8 @@ pub enum Reason {
     Transactions,
     /// Group protocols beside the classic one.
     NewGroups,
-    /// Retention and compaction.
-    Retention,
+    /// Compaction.
+    Compaction,
     /// The layout of files on disk.
     Files,
     /// Java classes.
@@ -64,7 +64,7 @@ impl Reason {
             Self::Quotas => "Stored only: there are no quotas yet.",
             Self::Transactions => "Stored only: there are no transactions yet.",
             Self::NewGroups => "Stored only: groups speak the classic protocol so far.",
-            Self::Retention => "Stored only: nothing is deleted or compacted yet.",
+            Self::Compaction => "Stored only: nothing is compacted yet.",
             Self::Files => "Stored only: a broker's files have another layout.",
             Self::Java => "Stored only: there is no Java virtual machine to load classes.",
             Self::Internals => "Stored only: this broker's threads and buffers size themselves.",
