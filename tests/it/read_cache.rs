@@ -13,7 +13,7 @@ use highwater_tests::pages::{page, value};
 use highwater_tests::parts::{Parts, highwater_binary};
 use highwater_tests::place::Place;
 
-use crate::stage::is_highwater;
+use crate::stage::in_place;
 
 const TOPIC: &str = "flights";
 const PARTITIONS: usize = 4;
@@ -25,15 +25,7 @@ const SETTINGS: &[&str] =
 
 #[test]
 fn a_second_reader_is_served_from_the_disk() -> Result<()> {
-    if !is_highwater()? {
-        return Ok(());
-    }
-    let (parts, place) = (Parts::from_environment()?, Place::new("read-cache")?);
-    let outcome = on_disk(&parts, &place);
-    if outcome.is_err() {
-        place.keep();
-    }
-    outcome
+    in_place("read-cache", on_disk)
 }
 
 fn on_disk(parts: &Parts, place: &Place) -> Result<()> {

@@ -19,7 +19,7 @@ use highwater_tests::process::Process;
 use highwater_tests::said::Said;
 use highwater_tests::{http, wait};
 
-use crate::stage::is_highwater;
+use crate::stage::in_place;
 
 /// Where README says that a broker serves HTTP.
 const HTTP_PORT: u16 = 8090;
@@ -28,11 +28,7 @@ const FIRST: &str = "hello";
 
 #[test]
 fn its_commands_and_programs_do_what_it_says() -> Result<()> {
-    if !is_highwater()? {
-        return Ok(());
-    }
-    let (parts, place) = (Parts::from_environment()?, Place::new("readme")?);
-    word_for_word(&parts, &place).inspect_err(|_| place.keep())
+    in_place("readme", word_for_word)
 }
 
 fn word_for_word(parts: &Parts, place: &Place) -> Result<()> {

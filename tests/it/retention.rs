@@ -15,7 +15,7 @@ use highwater_tests::said::Said;
 use highwater_tests::wait;
 use serde_json::Value;
 
-use crate::stage::is_highwater;
+use crate::stage::in_place;
 
 const PARTITIONS: u32 = 4;
 /// A short grace, looks often, and small segments: few of them hold records of two topics.
@@ -29,22 +29,16 @@ const LIMITED: &str = "retention.bytes=2000000";
 
 #[test]
 fn a_directory_holds_what_is_kept_and_no_more() -> Result<()> {
-    if !is_highwater()? {
-        return Ok(());
-    }
-    let (parts, place) = (Parts::from_environment()?, Place::new("retention")?);
-    goes_and_stays(&parts, &place, || Store::Directory).inspect_err(|_| place.keep())
+    in_place("retention", |parts, place| goes_and_stays(parts, place, || Store::Directory))
 }
 
 #[test]
 fn a_bucket_holds_what_is_kept_and_no_more() -> Result<()> {
-    if !is_highwater()? {
-        return Ok(());
-    }
-    let (parts, place) = (Parts::from_environment()?, Place::new("retention-bucket")?);
-    let minio = Minio::start(&parts, &place)?;
-    let store = || Store::Bucket { endpoint: minio.endpoint(), prefix: "retention".to_owned() };
-    goes_and_stays(&parts, &place, store).inspect_err(|_| place.keep())
+    in_place("retention-bucket", |parts, place| {
+        let minio = Minio::start(parts, place)?;
+        let store = || Store::Bucket { endpoint: minio.endpoint(), prefix: "retention".to_owned() };
+        goes_and_stays(parts, place, store)
+    })
 }
 
 fn goes_and_stays(parts: &Parts, place: &Place, store: impl Fn() -> Store) -> Result<()> {

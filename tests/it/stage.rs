@@ -74,6 +74,15 @@ fn on_stage(
     test(&mut stage).inspect_err(|_| stage.place.keep())
 }
 
+/// Runs a test that starts brokers of its own, which only ours are.
+pub fn in_place(name: &str, test: impl FnOnce(&Parts, &Place) -> Result<()>) -> Result<()> {
+    if !is_highwater()? {
+        return Ok(());
+    }
+    let (parts, place) = (Parts::from_environment()?, Place::new(name)?);
+    test(&parts, &place).inspect_err(|_| place.keep())
+}
+
 /// Whether the broker under test is ours: only ours has a bucket and the operator's lines.
 pub fn is_highwater() -> Result<bool> {
     Ok(System::from_environment()? == System::Highwater)

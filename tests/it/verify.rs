@@ -12,7 +12,7 @@ use highwater_tests::parts::{Parts, highwater_binary};
 use highwater_tests::place::Place;
 use highwater_tests::said::Said;
 
-use crate::stage::is_highwater;
+use crate::stage::in_place;
 
 const TOPIC: &str = "flights";
 const PARTITIONS: usize = 4;
@@ -21,11 +21,7 @@ const FLIGHTS: usize = 100_000;
 
 #[test]
 fn damage_is_named_and_the_rest_is_served() -> Result<()> {
-    if !is_highwater()? {
-        return Ok(());
-    }
-    let (parts, place) = (Parts::from_environment()?, Place::new("verify")?);
-    damaged_one_by_one(&parts, &place).inspect_err(|_| place.keep())
+    in_place("verify", damaged_one_by_one)
 }
 
 fn damaged_one_by_one(parts: &Parts, place: &Place) -> Result<()> {

@@ -37,6 +37,15 @@ pub enum Fault {
     DelayedBefore(Duration),
     /// Answered as usual, after the time given, which passes after the effect.
     DelayedAfter(Duration),
+    /// Answered with a flipped bit in the last byte (reads; otherwise as usual).
+    Damaged,
+}
+
+/// What is to become of the answer to a read or list.
+#[derive(Default)]
+struct Look {
+    held_back: Option<Duration>,
+    damaged: bool,
 }
 
 /// How often what goes wrong, parts of 1,000 requests each; the sum must not exceed 1,000.
@@ -140,7 +149,7 @@ impl Faults {
         let lost = || StoreError::new(StoreErrorKind::Unknown, name, "injected: the answer was lost");
         let unwrap = |answer: Answer| answer.into().ok_or_else(lost);
         match fault {
-            None => unwrap(request.run(&self.inner).await?),
+            None | Some(Fault::Damaged) => unwrap(request.run(&self.inner).await?),
             Some(Fault::Unavailable | Fault::Throttled) => Err(refusal(fault, name)),
             Some(Fault::RequestLost) => Err(lost()),
             Some(Fault::ResponseLost) => {
@@ -176,25 +185,34 @@ impl Faults {
         });
     }
 
-    /// Before a read or list; `Some` is how long the answer is held back.
-    async fn before_look(&self, kind: RequestKind, name: &str) -> Result<Option<Duration>, StoreError> {
+    /// Before a read or list.
+    async fn before_look(&self, kind: RequestKind, name: &str) -> Result<Look, StoreError> {
         let fault = self.draw(kind, name);
         match fault {
-            None | Some(Fault::Twice(_)) => Ok(None),
-            Some(Fault::DelayedAfter(time)) => Ok(Some(time)),
+            None | Some(Fault::Twice(_)) => Ok(Look::default()),
+            Some(Fault::Damaged) => Ok(Look { damaged: true, ..Look::default() }),
+            Some(Fault::DelayedAfter(time)) => Ok(Look { held_back: Some(time), ..Look::default() }),
             Some(Fault::DelayedBefore(time)) => {
                 self.env.sleep(time).await;
-                Ok(None)
+                Ok(Look::default())
             }
             Some(_) => Err(refusal(fault, name)),
         }
     }
 
-    async fn hold_back(&self, time: Option<Duration>) {
-        if let Some(time) = time {
+    async fn hold_back(&self, look: &Look) {
+        if let Some(time) = look.held_back {
             self.env.sleep(time).await;
         }
     }
+}
+
+fn damage(read: Read) -> Read {
+    let mut bytes = read.bytes.to_vec();
+    if let Some(last) = bytes.last_mut() {
+        *last ^= 1;
+    }
+    Read { bytes: bytes.into(), ..read }
 }
 
 fn refusal(fault: Option<Fault>, name: &str) -> StoreError {
@@ -293,16 +311,16 @@ impl Store for Faults {
     }
 
     async fn read(&self, name: &str, range: ReadRange, if_match: Option<&Etag>) -> Result<Read, StoreError> {
-        let hold_back = self.before_look(RequestKind::Read, name).await?;
+        let look = self.before_look(RequestKind::Read, name).await?;
         let answer = self.inner.read(name, range, if_match).await;
-        self.hold_back(hold_back).await;
-        answer
+        self.hold_back(&look).await;
+        answer.map(|read| if look.damaged { damage(read) } else { read })
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Listing, StoreError> {
-        let hold_back = self.before_look(RequestKind::List, prefix).await?;
+        let look = self.before_look(RequestKind::List, prefix).await?;
         let answer = self.inner.list(prefix, after, limit).await;
-        self.hold_back(hold_back).await;
+        self.hold_back(&look).await;
         answer
     }
 

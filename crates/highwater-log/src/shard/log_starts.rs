@@ -29,7 +29,7 @@ pub struct Begun {
 
 impl LogStarts {
     /// Asks to delete what lies below `offset`. The answer comes when that is durable, or an error
-    /// when it will not be by this leader.
+    /// when it will not be by this leader; none at all if the topic is deleted first, so bound the wait.
     pub fn ask(&self, tp: TopicPartition, offset: Offset) -> oneshot::Receiver<()> {
         let (done, answer) = oneshot::channel();
         self.asks.lock().push(Ask { start: LogStart { tp, offset }, done });

@@ -80,8 +80,8 @@ impl Upkeep {
             self.shard.log_starts.asked.notify_one();
         }
         let asked: Vec<_> = due.iter().map(|(start, _)| self.shard.log_starts.ask(start.tp, start.offset)).collect();
-        // Given up, they are asked again by the next pass. One that fails was overtaken by the end of the
-        // leadership; one of a topic that is deleted at this moment is never answered.
+        // What is given up is asked again by the next pass. One that fails was overtaken by the end of the
+        // leadership.
         let Ok(done) = self.shared.env.timeout(2 * self.shared.options.put_deadline, join_all(asked)).await else {
             return;
         };

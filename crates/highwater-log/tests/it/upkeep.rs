@@ -1,9 +1,11 @@
 //! Old records go, and their objects are deleted: never too early, never what somebody needs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_log::ReadError;
-use highwater_store::{Fault, FaultRule, RequestKind};
+use highwater_log::verify::verify;
+use highwater_store::{Fault, FaultRule, RequestKind, Store};
 use highwater_types::TopicPartition;
 
 use crate::world::{Broker, World, values};
@@ -133,4 +135,28 @@ fn what_an_edit_would_leave_behind_stays_until_the_edit_is_durable() {
     world.bucket.heal();
     let broker = world.start(2);
     assert_eq!(values(&broker, tp), (0..10).collect::<Vec<u64>>(), "the next leader serves them");
+}
+
+#[test]
+fn a_walk_through_the_bucket_beside_it_finds_nothing_wrong() {
+    let mut world = world(45);
+    let broker = world.start(1);
+    let tp = broker.create("t", 1, KEPT)[0];
+    fill(&broker, tp, 0, 40);
+    let store: Arc<dyn Store> = world.bucket.clone();
+    let mut walked = 0;
+    // After the first segments, all of them go: the walk meets names that are gone.
+    let mut walk = Box::pin(verify(&world.sim.env, &store, |_| {
+        walked += 1;
+        if walked == 1 {
+            let partition = broker.partition(tp);
+            broker.run(async move { partition.delete_records(None).await }).unwrap();
+            broker.tick(THE_GRACE);
+        }
+    }));
+    // Not on a runtime: the broker's runs in the middle of it.
+    let verified = std::iter::repeat_with(|| futures::FutureExt::now_or_never(&mut walk)).flatten().next();
+    let verified = verified.unwrap().unwrap();
+    assert!(verified.segments < 40, "none of them was gone: {verified:?}");
+    assert_eq!(verified.findings, []);
 }
