@@ -6,6 +6,7 @@ mod bad_input;
 mod bucket;
 mod codecs;
 mod command_line;
+mod compaction;
 mod configuration;
 mod connections;
 mod credentials;

@@ -1,18 +1,20 @@
 //! Old records and deleted topics leave the bucket, under clients and over restarts, and what is kept
 //! stays whole.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use highwater_tests::clients::{At, Client, Codec, DEADLINE};
 use highwater_tests::flights::{COUNT, Flights, Ledger};
 use highwater_tests::highwater::{Highwater, Store, without_settings};
-use highwater_tests::minio::{ACCESS_KEY, Minio, SECRET_KEY};
+use highwater_tests::minio::Minio;
 use highwater_tests::pages::{page, value};
 use highwater_tests::parts::{Parts, highwater_binary};
 use highwater_tests::place::Place;
 use highwater_tests::said::Said;
 use highwater_tests::wait;
+use highwater_tests::walk::Walk;
 use serde_json::Value;
 
 use crate::stage::in_place;
@@ -83,38 +85,20 @@ fn goes_and_stays(parts: &Parts, place: &Place, store: impl Fn() -> Store) -> Re
     let (start, end) = bounds(&at, "aged", 0)?;
     ensure!(start == end && end > 0, "after kill -9 aged-0 has {start} to {end}");
     ensure!(broker.process()?.terminate(DEADLINE)?.success(), "a clean end");
-    verified(&data, place, &store())?;
+    Walk::of(&data, place, &store())?;
     Ok(())
-}
-
-/// What a walk through the bucket found.
-#[derive(Debug)]
-struct Bucket {
-    kept: u64,
-    unneeded: u64,
 }
 
 /// Waits until the bucket holds no more than `most` bytes, and next to nothing that nobody needs; verifies it
 /// each time, while the broker deletes.
-fn settled(data: &std::path::Path, place: &Place, store: &Store, most: u64) -> Result<Bucket> {
-    let mut last = verified(data, place, store)?;
+fn settled(data: &Path, place: &Place, store: &Store, most: u64) -> Result<Walk> {
+    let mut last = Walk::of(data, place, store)?;
     wait::until(DEADLINE, "the bucket to be tidied", || {
-        last = verified(data, place, store)?;
+        last = Walk::of(data, place, store)?;
         Ok(last.kept <= most && last.unneeded <= 2 * u64::from(PARTITIONS))
     })
     .with_context(|| format!("{last:?}, at most {most} bytes are to be kept"))?;
     Ok(last)
-}
-
-fn verified(data: &std::path::Path, place: &Place, store: &Store) -> Result<Bucket> {
-    let mut command = without_settings(&highwater_binary()?);
-    command.arg("verify").arg("--json").arg("--data").arg(data).args(store.flags());
-    command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
-    let said = Said::by(&mut command, place, DEADLINE)?;
-    said.expect(0, &["\"ok\":true"])?;
-    let found: Value = serde_json::from_str(&said.out)?;
-    let number = |name: &str| found[name].as_u64().with_context(|| format!("{name} in {}", said.out));
-    Ok(Bucket { kept: number("bytes")?, unneeded: number("unneeded_objects")? })
 }
 
 fn create(at: &At<'_>, topic: &str, config: &str) -> Result<()> {

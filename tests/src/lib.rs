@@ -10,6 +10,7 @@
 //! | [`answering`], [`bad_s3`], [`aws_services`] | services that a test plays itself |
 //! | [`pages`] | the pages that a broker shows to operators |
 //! | [`said`] | a command that does one thing and ends, and what it said |
+//! | [`walk`] | `highwater verify`, which must find nothing wrong |
 //! | [`certificates`] | a private authority and a server's certificate |
 //! | [`system`] | the broker under test, whichever of the two it is |
 //! | [`clients`] | kcat, confluent-kafka and the Java client behind one interface |
@@ -48,3 +49,4 @@ pub mod said;
 pub mod seaweedfs;
 pub mod system;
 pub mod wait;
+pub mod walk;

@@ -4,12 +4,15 @@ use std::io::{Read, Write};
 
 use bytes::Bytes;
 use foyer::{Code, Error, Result};
-use highwater_log::BlockKey;
+use highwater_log::{BlockKey, SegmentId};
 use highwater_store::Etag;
-use highwater_types::ShardId;
+use highwater_types::{Epoch, ShardId};
 
 /// Longer than any store's.
 const LONGEST_ETAG: usize = 1 << 10;
+
+/// Where others have the epoch of a compaction: nobody leads in this one.
+const FLUSHED: u32 = 0;
 
 /// A block's key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,19 +26,29 @@ impl Code for KeyOnDisk {
     fn encode(&self, writer: &mut impl Write) -> Result<()> {
         let key = &self.0;
         key.shard.0.encode(writer)?;
-        key.number.encode(writer)?;
+        let (epoch, number) = match key.segment {
+            SegmentId::Flushed(number) => (FLUSHED, number),
+            SegmentId::Compacted { epoch, id } => (epoch.0, id),
+        };
+        epoch.encode(writer)?;
+        number.encode(writer)?;
         key.start.encode(writer)?;
         put(key.etag.as_str().as_bytes(), writer)
     }
 
     fn decode(reader: &mut impl Read) -> Result<Self> {
-        let (shard, number, start) = (u32::decode(reader)?, u64::decode(reader)?, u64::decode(reader)?);
+        let (shard, epoch) = (u32::decode(reader)?, u32::decode(reader)?);
+        let (number, start) = (u64::decode(reader)?, u64::decode(reader)?);
+        let segment = match epoch {
+            FLUSHED => SegmentId::Flushed(number),
+            epoch => SegmentId::Compacted { epoch: Epoch(epoch), id: number },
+        };
         let etag = String::from_utf8(take(reader, LONGEST_ETAG)?).map_err(|_| malformed("an e-tag that is no text"))?;
-        Ok(Self(BlockKey { shard: ShardId(shard), number, start, etag: Etag::from(etag.as_str()) }))
+        Ok(Self(BlockKey { shard: ShardId(shard), segment, start, etag: Etag::from(etag.as_str()) }))
     }
 
     fn estimated_size(&self) -> usize {
-        2 * size_of::<u32>() + 2 * size_of::<u64>() + self.0.etag.as_str().len()
+        3 * size_of::<u32>() + 2 * size_of::<u64>() + self.0.etag.as_str().len()
     }
 }
 

@@ -4,13 +4,19 @@
 
 use std::time::{Duration, Instant};
 
+use highwater_log::SegmentId;
 use highwater_store::Etag;
 use highwater_types::ShardId;
 
 use super::*;
 
 fn key(number: u64) -> BlockKey {
-    BlockKey { shard: ShardId(3), number, start: 61, etag: Etag::from("\"0123456789abcdef\"") }
+    BlockKey {
+        shard: ShardId(3),
+        segment: SegmentId::Flushed(number),
+        start: 61,
+        etag: Etag::from("\"0123456789abcdef\""),
+    }
 }
 
 /// Bytes that differ with the number and do not compress.

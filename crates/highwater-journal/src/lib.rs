@@ -20,7 +20,7 @@ pub mod shared;
 pub mod snapshot;
 
 pub use driver::found::{EntryRef, FenceRef};
-pub use driver::sweep::{References, Swept, Unreferenced};
+pub use driver::sweep::{Names, References, Standing, Swept, Unreferenced};
 pub use driver::take_over::{Ended, TakenOver};
 pub use driver::trims::{Genesis, TrimSource};
 pub use driver::walk::{Advanced, Tail, Walk};

@@ -104,6 +104,7 @@ impl Engine {
                 options.metrics.clone(),
             ),
             read_ahead: Arc::new(Semaphore::new(ahead::IN_FLIGHT)),
+            compaction: Arc::new(Semaphore::new(1)),
             env,
             store,
             meta,

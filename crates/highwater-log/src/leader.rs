@@ -67,8 +67,13 @@ pub fn start(shared: &Arc<Shared>, shard: &Arc<Shard>, taken: TakenShard, draini
     }
     *shard.committed.write() = manifest;
     shard.edits.lock().lead(taken_at);
-    let upkeep =
-        Upkeep { shared: Arc::clone(shared), shard: Arc::clone(shard), segments: journal, manifest: snapshots.clone() };
+    let upkeep = Upkeep {
+        shared: Arc::clone(shared),
+        shard: Arc::clone(shard),
+        epoch,
+        segments: journal,
+        manifest: snapshots.clone(),
+    };
     let upkeep = shared.env.spawn("upkeep", upkeep.run());
     let (to_committer, in_flight) = mpsc::channel(COMMIT_QUEUE);
     let (report, ended) = oneshot::channel();

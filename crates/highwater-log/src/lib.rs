@@ -38,6 +38,7 @@ pub use api::{
     Origin, PartitionError, ReadError, ReadOutcome, ReadRequest,
 };
 pub use engine::{Engine, Log, ShardStatus};
+pub use manifest::SegmentId;
 pub use metrics::LogMetrics;
 pub use options::EngineOptions;
 pub use partition::Partition;

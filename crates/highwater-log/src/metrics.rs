@@ -30,6 +30,9 @@ pub struct LogMetrics {
     deposed_batches: IntCounter,
     retired_bytes: IntCounter,
     swept_objects: IntCounter,
+    compacted_segments: IntCounter,
+    compaction_segments: IntCounter,
+    compaction_bytes: IntCounter,
     /// Those of its journals.
     pub journal: JournalMetrics,
 }
@@ -122,6 +125,13 @@ impl LogMetrics {
                 "highwater_swept_objects_total",
                 "Objects of the bucket that nobody needed any more and that were deleted.",
             ),
+            compacted_segments: metrics.counter(
+                "highwater_compacted_segments_total",
+                "Segments whose records compaction wrote again, so that nobody needs them.",
+            ),
+            compaction_segments: metrics
+                .counter("highwater_compaction_segments_total", "Segments that compaction wrote instead."),
+            compaction_bytes: metrics.counter("highwater_compaction_bytes_total", "Bytes of those."),
             journal: JournalMetrics::register(metrics),
         }
     }
@@ -193,6 +203,12 @@ impl LogMetrics {
 
     pub(crate) fn swept(&self, objects: usize) {
         self.swept_objects.inc_by(objects as u64);
+    }
+
+    pub(crate) fn compacted(&self, replaced: usize, written: usize, bytes: u64) {
+        self.compacted_segments.inc_by(replaced as u64);
+        self.compaction_segments.inc_by(written as u64);
+        self.compaction_bytes.inc_by(bytes);
     }
 
     pub(crate) fn set_aside(&self, batches: usize) {

@@ -59,6 +59,9 @@ pub struct EngineOptions {
     /// How often a shard's old records and the objects that nobody needs are looked for (Kafka's
     /// log.retention.check.interval.ms).
     pub upkeep_interval: Duration,
+    /// What a segment of compaction holds at most, about; it is in memory while it is written. What is
+    /// worth compacting follows from it.
+    pub compaction_bytes: u64,
     /// Where it counts.
     pub metrics: LogMetrics,
 }
@@ -87,6 +90,7 @@ impl EngineOptions {
             put_deadline: Duration::from_secs(30),
             gc_grace: Duration::from_secs(20 * 60),
             upkeep_interval: Duration::from_secs(300),
+            compaction_bytes: 64 * MIB as u64,
             metrics: LogMetrics::default(),
         }
     }

@@ -208,7 +208,7 @@ impl Partition {
             };
             let (shared, shard) = (Arc::clone(&self.shared), self.shard.id);
             self.shared.env.spawn("read-ahead", async move {
-                let name = shared.segment_name(shard, extent.segment.number);
+                let name = extent.segment.id.name(shard);
                 shared.blocks.load_ahead(reserved, &name, &extent).await;
                 drop(turn);
             });
@@ -218,22 +218,37 @@ impl Partition {
     fn key(&self, extent: &Located) -> BlockKey {
         BlockKey {
             shard: self.shard.id,
-            number: extent.segment.number,
+            segment: extent.segment.id,
             start: extent.start,
             etag: extent.segment.etag.clone(),
         }
     }
 
     async fn block(&self, extent: &Located) -> Result<Arc<Block>, ReadError> {
-        let name = self.shared.segment_name(self.shard.id, extent.segment.number);
+        let name = extent.segment.id.name(self.shard.id);
         let loaded = self.shared.blocks.get(self.key(extent), &name, extent).await;
-        loaded.map_err(|error| self.unreadable(&error))?.ok_or(ReadError::Busy)
+        match loaded {
+            Ok(block) => block.ok_or(ReadError::Busy),
+            // Its records are elsewhere by now, or gone: whoever asks again is told.
+            Err(error) if !self.refers_to(extent) => {
+                tracing::debug!(partition = %self.tp, %error, "a segment was replaced while it was to be read");
+                Err(ReadError::Busy)
+            }
+            Err(error) => Err(self.unreadable(&error)),
+        }
+    }
+
+    /// Whether the manifest still refers to an extent.
+    fn refers_to(&self, extent: &Located) -> bool {
+        let committed = self.shard.committed.read();
+        let now = committed.partitions.get(&self.tp).and_then(|record| record.extent_at(extent.first_offset));
+        now.is_some_and(|now| now.segment.id == extent.segment.id)
     }
 
     /// A block that came and is not what it should be.
     fn damaged(&self, extent: &Located, error: &BlockError) -> ReadError {
         self.shared.blocks.discard(&self.key(extent));
-        let name = self.shared.segment_name(self.shard.id, extent.segment.number);
+        let name = extent.segment.id.name(self.shard.id);
         self.unreadable(&LoadError::Block { name, source: error.clone() })
     }
 

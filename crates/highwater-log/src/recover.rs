@@ -17,8 +17,9 @@ use highwater_store::{Body, BucketTime, ReadRange, StoreError, StoreErrorKind};
 use highwater_types::{Epoch, Offset, ShardId};
 
 use crate::flush::seal;
+use crate::manifest::segment::flushed_prefix;
 use crate::manifest::{Edit, Manifest, SegmentHead, SegmentRecord, Start, codec};
-use crate::shared::{OFFSET_RESERVE, Shared, manifest_prefix, segments_prefix};
+use crate::shared::{OFFSET_RESERVE, Shared, manifest_prefix};
 
 /// A takeover lists what it found in edits of about this size.
 const EDIT_BYTES: usize = 4 << 20;
@@ -132,12 +133,8 @@ pub async fn take_over(shared: &Shared, shard: ShardId, tail: Tail) -> Result<Ta
         SnapshotJournal::new(env, store, shared.incarnation, options(manifest_prefix(shard)))
     };
     let snapshots = new_snapshots();
-    let journal = Journal::new(
-        shared.env.clone(),
-        Arc::clone(&shared.store),
-        shared.incarnation,
-        options(segments_prefix(shard)),
-    );
+    let journal =
+        Journal::new(shared.env.clone(), Arc::clone(&shared.store), shared.incarnation, options(flushed_prefix(shard)));
     let trims = Arc::new(ManifestTrims(new_snapshots()));
     let data = journal.take_over(trims, Claim::Next, Bytes::new()).await?;
     let epoch = data.writer.epoch();
@@ -177,6 +174,7 @@ pub async fn take_over(shared: &Shared, shard: ShardId, tail: Tail) -> Result<Ta
             removed: Vec::new(),
             starts: if last { before.starts(&lineage, shared, shard, &manifest) } else { Vec::new() },
             log_starts: Vec::new(),
+            compacted: Vec::new(),
         };
         manifest.apply_marks(&edit).map_err(|error| RecoverError::Corrupt(error.to_string()))?;
         let bytes = codec::encode_edit(&edit);
@@ -211,13 +209,7 @@ async fn read_chain(
     let news = |entry: &&EntryRef| manifest.last_segment.is_none_or(|last| entry.number > last);
     for entry in chain.iter().filter(news) {
         let footer = read_footer(shared, entry).await?;
-        let head = SegmentHead {
-            number: entry.number,
-            epoch: entry.epoch,
-            etag: entry.etag.clone(),
-            size: entry.size,
-            payload_at: entry.payload_at,
-        };
+        let head = SegmentHead::flushed(entry.number, entry.epoch, entry.etag.clone(), entry.size, entry.payload_at);
         records.push(seal::record(head, &footer));
     }
     Ok(records)

@@ -34,29 +34,16 @@ pub struct Shared {
     pub(crate) blocks: BlockCache,
     /// Turns to read blocks ahead.
     pub(crate) read_ahead: Arc<Semaphore>,
+    /// The turn to compact.
+    pub(crate) compaction: Arc<Semaphore>,
 }
 
 impl Shared {
-    /// Object name of a segment.
-    pub(crate) fn segment_name(&self, shard: ShardId, number: u64) -> String {
-        segment_name(shard, number)
-    }
-
     /// Partitions that the metadata gives to a shard, with their topics' settings.
     pub(crate) fn partitions_of(&self, shard: ShardId) -> Vec<(TopicPartition, Arc<TopicSettings>)> {
         let state = self.meta.state();
         state.partitions_of(shard).map(|(tp, topic)| (tp, Arc::clone(&topic.settings))).collect()
     }
-}
-
-/// Prefix of a shard's data.
-pub fn segments_prefix(shard: ShardId) -> String {
-    format!("shards/{shard}/wal")
-}
-
-/// Object name of a segment.
-pub fn segment_name(shard: ShardId, number: u64) -> String {
-    format!("{}/{number:020}", segments_prefix(shard))
 }
 
 /// Prefix of a shard's manifest.

@@ -16,12 +16,12 @@ use highwater_format::entry::{EntryHeader, EntryKind, payload_crc};
 use highwater_format::segment::{self, Footer};
 use highwater_journal::{JournalOptions, SnapshotJournal};
 use highwater_store::{Etag, ReadRange, Store, StoreError, StoreErrorKind};
-use highwater_types::{Incarnation, ShardId, TopicPartition};
+use highwater_types::{Epoch, Incarnation, ShardId, TopicPartition};
 
-use crate::manifest::{Located, Manifest, SegmentHead};
+use crate::manifest::{Located, Manifest, SegmentHead, SegmentId};
 use crate::read::block::Block;
 use crate::recover::replay;
-use crate::shared::{manifest_prefix, segment_name};
+use crate::shared::manifest_prefix;
 
 /// Segments that are read at the same time.
 const AT_ONCE: usize = 4;
@@ -99,8 +99,8 @@ impl Verified {
     }
 }
 
-/// The data objects of a shard: number, size.
-type Names = BTreeMap<u64, u64>;
+/// The segments of a shard, and their sizes.
+type Names = BTreeMap<SegmentId, u64>;
 
 /// Every name of the bucket, those of segments by shard; a name that is none of ours is a finding.
 async fn list(store: &dyn Store, verified: &mut Verified) -> Result<BTreeMap<ShardId, Names>, StoreError> {
@@ -110,8 +110,8 @@ async fn list(store: &dyn Store, verified: &mut Verified) -> Result<BTreeMap<Sha
         let page = store.list("", after.as_deref(), PAGE).await?;
         for object in &page.objects {
             match place(&object.name) {
-                Some(Place::Segment(shard, number)) => {
-                    shards.entry(shard).or_default().insert(number, object.size);
+                Some(Place::Segment(shard, segment)) => {
+                    shards.entry(shard).or_default().insert(segment, object.size);
                 }
                 Some(Place::Manifest(shard)) => {
                     shards.entry(shard).or_default();
@@ -128,7 +128,7 @@ async fn list(store: &dyn Store, verified: &mut Verified) -> Result<BTreeMap<Sha
 }
 
 enum Place {
-    Segment(ShardId, u64),
+    Segment(ShardId, SegmentId),
     Manifest(ShardId),
     /// Metadata, leases and locks.
     Other,
@@ -139,17 +139,17 @@ fn place(name: &str) -> Option<Place> {
     if name == "LOCK" {
         return Some(Place::Other);
     }
-    let mut parts = name.split('/');
-    match (parts.next()?, parts.next()?) {
-        ("meta" | "leases", _) => Some(Place::Other),
-        ("shards", shard) => {
+    let (folder, below) = name.split_once('/')?;
+    match folder {
+        "meta" | "leases" => Some(Place::Other),
+        "shards" => {
+            let (shard, below) = below.split_once('/')?;
             let id = ShardId(shard.parse().ok()?);
-            match (parts.next()?, parts.next()?, parts.next(), parts.next()) {
-                ("wal", number, None, None) if number.len() == 20 => Some(Place::Segment(id, number.parse().ok()?)),
-                ("manifest", "log" | "snap", Some(number), None) if number.len() == 20 => {
-                    number.parse::<u64>().ok().map(|_| Place::Manifest(id))
-                }
-                _ => None,
+            let entry = below.strip_prefix("manifest/log/").or_else(|| below.strip_prefix("manifest/snap/"));
+            match entry {
+                Some(number) if number.len() == 20 => number.parse::<u64>().ok().map(|_| Place::Manifest(id)),
+                Some(_) => None,
+                None => SegmentId::of_name(below).map(|segment| Place::Segment(id, segment)),
             }
         }
         _ => None,
@@ -165,20 +165,20 @@ async fn manifest(env: &Env, store: &Arc<dyn Store>, shard: ShardId) -> Result<M
 
 /// A segment that was not there: a finding, unless its records went meanwhile.
 struct Gone {
-    number: u64,
+    segment: SegmentId,
     finding: Finding,
 }
 
 /// Those of segments that the manifest names even now.
 fn still_needed(gone: Vec<Gone>, manifest: Option<&Manifest>) -> impl Iterator<Item = Finding> {
-    let named: BTreeSet<u64> = manifest
+    let named: BTreeSet<SegmentId> = manifest
         .into_iter()
         .flat_map(|manifest| manifest.partitions.values())
         .flat_map(|record| &record.extents)
-        .map(|extent| extent.segment.number)
+        .map(|extent| extent.segment.id)
         .collect();
     let all = manifest.is_none();
-    gone.into_iter().filter(move |gone| all || named.contains(&gone.number)).map(|gone| gone.finding)
+    gone.into_iter().filter(move |gone| all || named.contains(&gone.segment)).map(|gone| gone.finding)
 }
 
 async fn check_shard(
@@ -189,24 +189,23 @@ async fn check_shard(
     verified: &mut Verified,
     progress: &mut impl FnMut(&Verified),
 ) -> Vec<Gone> {
-    let mut live: BTreeMap<u64, Live> = BTreeMap::new();
+    let mut live: BTreeMap<SegmentId, Live> = BTreeMap::new();
     for (tp, record) in &manifest.partitions {
         verified.partitions += u64::from(!record.extents.is_empty());
         check_order(shard, *tp, &record.extents, verified);
         for extent in &record.extents {
-            let entry = live.entry(extent.segment.number);
+            let entry = live.entry(extent.segment.id);
             entry.or_insert_with(|| Live::of(&extent.segment)).extents.push((*tp, extent.clone()));
         }
     }
-    for (number, size) in &names {
-        if live.contains_key(number) {
-            continue;
-        }
-        if *number >= manifest.trim.number {
-            verified.tail += 1;
-        } else {
-            verified.unneeded += 1;
-            verified.unneeded_bytes += size;
+    for (segment, size) in &names {
+        match segment {
+            named if live.contains_key(named) => {}
+            SegmentId::Flushed(number) if *number >= manifest.trim.number => verified.tail += 1,
+            _ => {
+                verified.unneeded += 1;
+                verified.unneeded_bytes += size;
+            }
         }
     }
     let reads = futures::stream::iter(live.into_values().map(|live| {
@@ -241,7 +240,7 @@ fn check_order(shard: ShardId, tp: TopicPartition, extents: &[Located], verified
                 "{tp}: offsets {}..={} come after {}..={}",
                 after.first_offset, after.last_offset, before.first_offset, before.last_offset
             );
-            verified.find(segment_name(shard, after.segment.number), Some(after.start..after.end), what);
+            verified.find(after.segment.id.name(shard), Some(after.start..after.end), what);
         } else if after.first_offset > before.last_offset + 1 {
             verified.gaps += 1;
         }
@@ -261,14 +260,14 @@ impl Live {
 }
 
 async fn check_segment(store: &dyn Store, shard: ShardId, live: &Live) -> Result<Vec<Finding>, Gone> {
-    let name = segment_name(shard, live.head.number);
+    let name = live.head.id.name(shard);
     let found = |bytes: Option<Range<u64>>, what: String| Finding { object: name.clone(), bytes, what };
     let object = match read(store, &name, &live.head.etag).await {
         Ok(object) => object,
         Err(error) => {
             let finding = found(None, format!("{}; {}", unreadable(&error), affected(&live.extents)));
             return match error.kind {
-                StoreErrorKind::NotFound => Err(Gone { number: live.head.number, finding }),
+                StoreErrorKind::NotFound => Err(Gone { segment: live.head.id, finding }),
                 _ => Ok(vec![finding]),
             };
         }
@@ -290,11 +289,11 @@ async fn check_segment(store: &dyn Store, shard: ShardId, live: &Live) -> Result
         }
     };
     let disagree = |(tp, extent): &(TopicPartition, Located)| {
-        let agrees = footer.extents.iter().any(|one| {
-            one.tp == *tp
-                && (one.first_offset, one.last_offset) == (extent.first_offset, extent.last_offset)
-                && one.bytes == (extent.start..extent.end)
-        });
+        let agrees = footer
+            .extents
+            .iter()
+            .any(|one| one.tp == *tp && one.bytes.start <= extent.start && extent.end <= one.bytes.end);
+        let agrees = agrees && damaged(&object, live, *tp, extent).is_none();
         (!agrees).then(|| {
             found(
                 Some(extent.start..extent.end),
@@ -329,11 +328,29 @@ fn affected(extents: &[(TopicPartition, Located)]) -> String {
     format!("cannot be served: {}{more}", some.join(", "))
 }
 
-/// The object as the journal's entry and as a segment, checked whole.
+/// The object as a segment, and as what it is beside that, checked whole.
 fn open(object: &Bytes, live: &Live) -> Result<Footer, String> {
+    match live.head.id {
+        SegmentId::Flushed(number) => open_entry(object, number, live.head.epoch),
+        SegmentId::Compacted { epoch, .. } => {
+            let footer = segment::verify(object).map_err(|error| error.to_string())?;
+            let said = (footer.epoch, footer.level);
+            let expected = (epoch, live.head.run.level);
+            (said == expected).then_some(footer).ok_or_else(|| {
+                format!(
+                    "it says that it is of epoch {} and level {}, not {} and {}",
+                    said.0, said.1, expected.0, expected.1
+                )
+            })
+        }
+    }
+}
+
+/// An entry of the shard's journal, and the segment in it.
+fn open_entry(object: &Bytes, number: u64, epoch: Epoch) -> Result<Footer, String> {
     let entry = EntryHeader::decode(object).map_err(|error| error.to_string())?;
     let header = &entry.header;
-    if (header.kind, header.number, header.epoch) != (EntryKind::Data, live.head.number, live.head.epoch) {
+    if (header.kind, header.number, header.epoch) != (EntryKind::Data, number, epoch) {
         return Err(format!("it says that it is {:?} {} of epoch {}", header.kind, header.number, header.epoch));
     }
     let payload = payload(object, entry.payload_at)?;

@@ -99,6 +99,11 @@ impl Headers {
     }
 }
 
+/// The name of a number under `prefix` (with its slash).
+pub(crate) fn name_of(prefix: &str, number: u64) -> String {
+    format!("{prefix}{number:020}")
+}
+
 /// The number that a name under `prefix` (with its slash) has.
 pub(crate) fn number_of(prefix: &str, name: &str) -> Option<u64> {
     let digits = name.strip_prefix(prefix)?;

@@ -1,14 +1,16 @@
 //! Deleting what was trimmed, once the grace has passed.
 //!
 //! A log of edits is done with below its trim point: [`Journal::sweep`]. The entries of a data journal
-//! are referred to for as long as somebody may read them: [`Journal::sweep_unreferenced`].
+//! are referred to for as long as somebody may read them: [`Journal::sweep_unreferenced`]; so are other objects
+//! of the journal's owner: [`Journal::sweep_names`].
 
 use std::collections::{BTreeMap, HashSet};
 
+use futures::future::BoxFuture;
 use highwater_store::{BucketTime, StoreError};
 
 use super::Journal;
-use super::headers::number_of;
+use super::headers::{name_of, number_of};
 use crate::machine::{Date, TrimPoint};
 
 /// Deletes at once.
@@ -21,6 +23,31 @@ const DELETES: usize = 1_000;
 /// Names that are remembered while their grace passes; those beyond are met again by a later pass.
 const REMEMBERED: usize = 100_000;
 
+/// Names of one kind, and who needs them.
+pub trait Names: Sync {
+    /// What tells them apart.
+    type Key: Ord + Clone + Send + Sync;
+    /// All of them begin so.
+    fn prefix(&self) -> &str;
+    /// The key of a name; `None`: somebody else's.
+    fn key(&self, name: &str) -> Option<Self::Key>;
+    /// The name of a key.
+    fn name(&self, key: &Self::Key) -> String;
+    /// Who needs it, by a commit that is durable.
+    fn standing(&self, key: &Self::Key) -> Standing;
+}
+
+/// Who needs an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Somebody refers to it.
+    Needed,
+    /// Nobody does, and nobody ever will.
+    LeftBehind,
+    /// It may yet be referred to, and so may all that sort behind it.
+    Beyond,
+}
+
 /// Which entries below a point of the chain somebody refers to, by a commit that is durable.
 #[derive(Clone, Debug)]
 pub struct References {
@@ -32,21 +59,58 @@ pub struct References {
     pub numbers: HashSet<u64>,
 }
 
-/// Entries that nobody refers to any more, while their grace passes. What is left behind stays so: a
-/// number below the trim point never comes back.
-#[derive(Debug, Default)]
-pub struct Unreferenced {
+/// Names that nobody refers to any more, while their grace passes. What is left behind stays so.
+#[derive(Debug)]
+pub struct Unreferenced<K = u64> {
     /// When each was left behind, at the latest.
-    since: BTreeMap<u64, BucketTime>,
-    /// Where the next pass begins.
-    next: u64,
+    since: BTreeMap<K, BucketTime>,
+    /// The name behind which the next pass begins.
+    after: Option<String>,
 }
 
-impl Unreferenced {
+impl<K> Default for Unreferenced<K> {
+    fn default() -> Self {
+        Self { since: BTreeMap::new(), after: None }
+    }
+}
+
+impl<K> Unreferenced<K> {
     /// Whether the next pass begins at the first name again.
     #[must_use]
     pub const fn round_is_done(&self) -> bool {
-        self.next == 0
+        self.after.is_none()
+    }
+}
+
+/// The entries of a chain. A number below the trim point never comes back.
+struct Entries<'a> {
+    prefix: String,
+    references: &'a References,
+}
+
+impl Names for Entries<'_> {
+    type Key = u64;
+
+    fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    fn key(&self, name: &str) -> Option<u64> {
+        number_of(&self.prefix, name)
+    }
+
+    fn name(&self, number: &u64) -> String {
+        name_of(&self.prefix, *number)
+    }
+
+    fn standing(&self, number: &u64) -> Standing {
+        if *number >= self.references.point.number {
+            Standing::Beyond
+        } else if self.references.numbers.contains(number) {
+            Standing::Needed
+        } else {
+            Standing::LeftBehind
+        }
     }
 }
 
@@ -99,37 +163,63 @@ impl Journal {
         references: &References,
     ) -> Result<Swept, StoreError> {
         let prefix = format!("{}/", self.shared.options.prefix);
-        let after = found.next.checked_sub(1).map(|number| self.name(number));
+        let entries = Entries { prefix, references };
+        self.sweep_names(found, &entries, references.left_at).await
+    }
+
+    /// The same for names of another kind in this journal's bucket, after its grace: those that nobody
+    /// needs were left behind at `left_at` or before.
+    ///
+    /// # Errors
+    /// The store's; what was deleted stays deleted.
+    pub fn sweep_names<'a, N: Names>(
+        &'a self,
+        found: &'a mut Unreferenced<N::Key>,
+        names: &'a N,
+        left_at: BucketTime,
+    ) -> BoxFuture<'a, Result<Swept, StoreError>> {
+        // Boxed: otherwise the compiler does not see that callers' futures may cross threads.
+        Box::pin(self.sweep_page(found, names, left_at))
+    }
+
+    async fn sweep_page<N: Names>(
+        &self,
+        found: &mut Unreferenced<N::Key>,
+        names: &N,
+        left_at: BucketTime,
+    ) -> Result<Swept, StoreError> {
         let sent = self.shared.env.now();
-        let page = self.shared.store.list(&prefix, after.as_deref(), PAGE).await?;
+        let page = self.shared.store.list(names.prefix(), found.after.as_deref(), PAGE).await?;
         self.shared.clock.observe(page.date, sent);
-        let numbers = page.objects.iter().filter_map(|object| number_of(&prefix, &object.name));
-        let mut last = None;
         let mut beyond = false;
-        for number in numbers {
-            if number >= references.point.number {
-                beyond = true;
-                break;
-            }
-            last = Some(number);
-            if !references.numbers.contains(&number) && found.since.len() < REMEMBERED {
-                found.since.entry(number).or_insert(references.left_at);
+        for object in &page.objects {
+            let Some(key) = names.key(&object.name) else { continue };
+            match names.standing(&key) {
+                Standing::Needed => {}
+                Standing::LeftBehind if found.since.len() < REMEMBERED => {
+                    found.since.entry(key).or_insert(left_at);
+                }
+                Standing::LeftBehind => {}
+                Standing::Beyond => {
+                    beyond = true;
+                    break;
+                }
             }
         }
         let whole = beyond || !page.more;
-        found.next = if whole { 0 } else { last.map_or(found.next, |last| last + 1) };
-        let due: Vec<u64> = found
+        found.after = page.objects.last().filter(|_| !whole).map(|object| object.name.clone());
+        let due: Vec<N::Key> = found
             .since
             .iter()
             .filter(|(_, left_at)| self.grace_has_passed(**left_at, page.date))
-            .map(|(number, _)| *number)
+            .map(|(key, _)| key.clone())
             .take(DELETES)
             .collect();
-        let names: Vec<String> = due.iter().map(|number| self.name(*number)).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        self.delete_all(&names).await?;
-        for number in &due {
-            found.since.remove(number);
+        let due_names: Vec<String> = due.iter().map(|key| names.name(key)).collect();
+        let due_names: Vec<&str> = due_names.iter().map(String::as_str).collect();
+        self.delete_all(&due_names).await?;
+        for key in &due {
+            found.since.remove(key);
         }
         Ok(Swept { deleted: due.len(), more: !whole || !found.since.is_empty() })
     }

@@ -17,7 +17,7 @@ use super::seal;
 use crate::manifest::{Edit, SegmentHead, SegmentRecord, codec};
 use crate::options::EngineOptions;
 use crate::shard::Shard;
-use crate::shard::log_starts::Begun;
+use crate::shard::{compactions, log_starts};
 use crate::shared::OFFSET_RESERVE;
 use crate::wal::Wal;
 
@@ -52,7 +52,8 @@ pub struct Committer {
 struct EditInFlight {
     pending: Pin<Box<Pending>>,
     snapshot: Option<Bytes>,
-    deletions: Begun,
+    deletions: log_starts::Begun,
+    compacted: compactions::Begun,
 }
 
 /// An edit is started when its segments' records are about this large, however few they are.
@@ -107,6 +108,7 @@ impl Committer {
             }
         };
         self.shard.log_starts.forget();
+        self.shard.compactions.forget();
         ended
     }
 
@@ -150,7 +152,8 @@ impl Committer {
         wanted: bool,
     ) -> Result<(), Ended> {
         let enough = unlisted.records.len() >= self.options.manifest_every || unlisted.bytes >= LIST_AT_BYTES;
-        if !enough && !wanted && !self.shard.log_starts.is_ready(&self.shard.committed.read()) {
+        let asked = self.shard.compactions.is_waiting() || self.shard.log_starts.is_ready(&self.shard.committed.read());
+        if !enough && !wanted && !asked {
             return Ok(());
         }
         if let Some(in_flight) = edit {
@@ -218,9 +221,10 @@ impl Committer {
     async fn start_edit(&mut self, unlisted: &mut Unlisted, at_end: bool) -> Result<EditInFlight, Ended> {
         let removed = std::mem::take(&mut *self.shard.removed.lock());
         let deletions = self.shard.log_starts.begin(&self.shard.committed.read());
+        let compacted = self.shard.compactions.begin(&self.shard.committed.read());
         // Behind the last segment listed, not behind the last one committed: answers come in one
         // by one, and what is committed already but not listed yet must still be walked to.
-        let last = unlisted.records.last().and_then(|record| self.segments.point_after(record.head.number));
+        let last = unlisted.records.last().and_then(|record| self.segments.point_after(record.head.run.last));
         unlisted.bytes = 0;
         let edit = Edit {
             trim: last.unwrap_or_else(|| self.shard.committed.read().trim),
@@ -231,6 +235,7 @@ impl Committer {
             removed,
             starts: Vec::new(),
             log_starts: deletions.starts.clone(),
+            compacted: compacted.segments.clone(),
         };
         self.shard.edits.lock().begin();
         // Readers stop at it before the manifest forgets what lies below.
@@ -246,7 +251,7 @@ impl Committer {
         let bytes = codec::encode_edit(&edit);
         let crc = crc32c::crc32c(&bytes);
         match self.manifest.append(Body::from(bytes), Some(crc), Bytes::new()).await {
-            Ok(pending) => Ok(EditInFlight { pending: Box::pin(pending), snapshot, deletions }),
+            Ok(pending) => Ok(EditInFlight { pending: Box::pin(pending), snapshot, deletions, compacted }),
             Err(error) => Err(Ended::Lost(error)),
         }
     }
@@ -257,6 +262,7 @@ impl Committer {
         self.shard.edits.lock().committed(committed.date);
         let snapshot = edit.and_then(|edit| {
             edit.deletions.done();
+            edit.compacted.done();
             edit.snapshot
         });
         let point = self.manifest.point_after(committed.number);
@@ -309,12 +315,7 @@ enum Step {
 }
 
 fn record_of(committed: Committed, footer: &highwater_format::segment::Footer) -> Option<SegmentRecord> {
-    let head = SegmentHead {
-        number: committed.number,
-        epoch: committed.epoch,
-        etag: committed.etag?,
-        size: committed.size,
-        payload_at: committed.payload_at,
-    };
+    let Committed { number, epoch, etag, size, payload_at, .. } = committed;
+    let head = SegmentHead::flushed(number, epoch, etag?, size, payload_at);
     Some(seal::record(head, footer))
 }

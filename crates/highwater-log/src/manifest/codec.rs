@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! magic    u32   "HWME" (edit) or "HWMS" (snapshot)
-//! version  u16   1; an edit that deletes records has 2, and their list behind the others
+//! version  u16   1; an edit that deletes records has 2, and their list behind the others; one with
+//!                segments of compaction has 3, and both lists; so has a snapshot 2, and before each
+//!                segment a byte, 0 for a flush and 1 for compaction
 //! body     ...   little-endian integers; lists are a u32 count and their items; strings and
 //!                e-tags a u32 length and UTF-8 bytes
 //! crc      u32   CRC32C of everything before it
@@ -16,8 +18,9 @@ use highwater_journal::TrimPoint;
 use highwater_store::Etag;
 use highwater_types::{Epoch, TopicId, TopicPartition};
 
+use super::compacted::{CompactedSegment, Piece};
+use super::segment::{Located, Run, SegmentHead, SegmentId};
 use super::state::{Edit, ExtentRecord, LogStart, Manifest, PartitionRecord, ProducerDelta, SegmentRecord, Start};
-use crate::manifest::state::{Located, SegmentHead};
 use crate::shard::producers::{Producer, SequencedBatch};
 
 const EDIT: u32 = u32::from_be_bytes(*b"HWME");
@@ -25,15 +28,19 @@ const SNAPSHOT: u32 = u32::from_be_bytes(*b"HWMS");
 /// What a release that knows nothing of deleted records reads: written wherever it says all.
 const FIRST_VERSION: u16 = 1;
 /// Edits that delete records.
-const VERSION: u16 = 2;
+const DELETING: u16 = 2;
+/// Edits with segments of compaction.
+const COMPACTING: u16 = 3;
+/// Snapshots that refer to such segments.
+const COMPACTED: u16 = 2;
 
 /// Why bytes are no manifest entry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     #[error("not a manifest entry (magic {0:08x})")]
     Magic(u32),
-    #[error("manifest version {0}, this release reads up to {VERSION}: upgrade the broker")]
-    Version(u16),
+    #[error("manifest version {version}, this release reads up to {newest}: upgrade the broker")]
+    Version { version: u16, newest: u16 },
     #[error("checksum mismatch")]
     Checksum,
     #[error("cut short or malformed")]
@@ -50,7 +57,11 @@ type Decoded<T> = Result<T, DecodeError>;
 
 /// Bytes of an edit.
 pub fn encode_edit(edit: &Edit) -> Bytes {
-    let version = if edit.log_starts.is_empty() { FIRST_VERSION } else { VERSION };
+    let version = match edit {
+        edit if !edit.compacted.is_empty() => COMPACTING,
+        edit if !edit.log_starts.is_empty() => DELETING,
+        _ => FIRST_VERSION,
+    };
     let mut out = begin(EDIT, version);
     put_trim(&mut out, edit.trim);
     out.put_u128_le(edit.owner);
@@ -62,18 +73,21 @@ pub fn encode_edit(edit: &Edit) -> Bytes {
         put_tp(out, start.tp);
         out.put_i64_le(start.next_offset);
     });
-    if version > FIRST_VERSION {
+    if version >= DELETING {
         put_list(&mut out, &edit.log_starts, |out, start| {
             put_tp(out, start.tp);
             out.put_i64_le(start.offset);
         });
+    }
+    if version >= COMPACTING {
+        put_list(&mut out, &edit.compacted, put_compacted);
     }
     finish(out)
 }
 
 /// An edit from its bytes.
 pub fn decode_edit(bytes: &[u8]) -> Decoded<Edit> {
-    let (version, mut body) = open(bytes, EDIT, VERSION)?;
+    let (version, mut body) = open(bytes, EDIT, COMPACTING)?;
     let input = &mut body;
     let edit = Edit {
         trim: get_trim(input)?,
@@ -87,6 +101,10 @@ pub fn decode_edit(bytes: &[u8]) -> Decoded<Edit> {
             FIRST_VERSION => Vec::new(),
             _ => get_list(input, |input| Ok(LogStart { tp: get_tp(input)?, offset: input.try_get_i64_le()? }))?,
         },
+        compacted: match version {
+            COMPACTING => get_list(input, get_compacted)?,
+            _ => Vec::new(),
+        },
     };
     closed(input, edit)
 }
@@ -96,18 +114,30 @@ pub fn encode_snapshot(manifest: &Manifest) -> Bytes {
     let mut heads: Vec<&SegmentHead> = Vec::new();
     let mut index = std::collections::BTreeMap::new();
     for extent in manifest.partitions.values().flat_map(|partition| &partition.extents) {
-        index.entry(extent.segment.number).or_insert_with(|| {
+        index.entry(extent.segment.id).or_insert_with(|| {
             heads.push(&extent.segment);
             u32::try_from(heads.len() - 1).unwrap_or(u32::MAX)
         });
     }
-    let mut out = begin(SNAPSHOT, FIRST_VERSION);
+    let flushes_only = heads.iter().all(|head| matches!(head.id, SegmentId::Flushed(_)));
+    let version = if flushes_only { FIRST_VERSION } else { COMPACTED };
+    let mut out = begin(SNAPSHOT, version);
     put_trim(&mut out, manifest.trim);
     out.put_u128_le(manifest.owner);
     out.put_u32_le(manifest.since.0);
     out.put_i64_le(manifest.reserve);
     out.put_u64_le(manifest.last_segment.map_or(u64::MAX, |number| number));
-    put_list(&mut out, &heads, |out, head| put_head(out, head));
+    put_list(&mut out, &heads, |out, head| match head.id {
+        _ if version == FIRST_VERSION => put_flushed_head(out, head),
+        SegmentId::Flushed(_) => {
+            out.put_u8(FLUSHED_HEAD);
+            put_flushed_head(out, head);
+        }
+        SegmentId::Compacted { .. } => {
+            out.put_u8(COMPACTED_HEAD);
+            put_compacted_head(out, head);
+        }
+    });
     out.put_u32_le(count(manifest.partitions.len()));
     for (tp, partition) in &manifest.partitions {
         put_tp(&mut out, *tp);
@@ -116,7 +146,7 @@ pub fn encode_snapshot(manifest: &Manifest) -> Bytes {
         out.put_u8(u8::from(partition.reserved));
         put_list(&mut out, &partition.epochs, put_epoch);
         put_list(&mut out, &partition.extents, |out, extent| {
-            out.put_u32_le(index.get(&extent.segment.number).copied().unwrap_or(u32::MAX));
+            out.put_u32_le(index.get(&extent.segment.id).copied().unwrap_or(u32::MAX));
             out.put_i64_le(extent.first_offset);
             out.put_i64_le(extent.last_offset);
             out.put_u64_le(extent.start);
@@ -136,14 +166,22 @@ pub fn encode_snapshot(manifest: &Manifest) -> Bytes {
 
 /// A whole state from its bytes.
 pub fn decode_snapshot(bytes: &[u8]) -> Decoded<Manifest> {
-    let (_, mut body) = open(bytes, SNAPSHOT, FIRST_VERSION)?;
+    let (version, mut body) = open(bytes, SNAPSHOT, COMPACTED)?;
     let input = &mut body;
     let trim = get_trim(input)?;
     let owner = input.try_get_u128_le()?;
     let since = Epoch(input.try_get_u32_le()?);
     let reserve = input.try_get_i64_le()?;
     let last_segment = Some(input.try_get_u64_le()?).filter(|number| *number != u64::MAX);
-    let heads = get_list(input, |input| get_head(input).map(std::sync::Arc::new))?;
+    let heads = get_list(input, |input| {
+        let kind = if version == FIRST_VERSION { FLUSHED_HEAD } else { input.try_get_u8()? };
+        let head = match kind {
+            FLUSHED_HEAD => get_flushed_head(input),
+            COMPACTED_HEAD => get_compacted_head(input),
+            _ => Err(DecodeError::Malformed),
+        };
+        head.map(std::sync::Arc::new)
+    })?;
     let partitions = get_list(input, |input| {
         let tp = get_tp(input)?;
         let mut partition = PartitionRecord {
@@ -182,7 +220,7 @@ pub fn decode_snapshot(bytes: &[u8]) -> Decoded<Manifest> {
 }
 
 fn put_segment(out: &mut BytesMut, segment: &SegmentRecord) {
-    put_head(out, &segment.head);
+    put_flushed_head(out, &segment.head);
     put_list(out, &segment.extents, |out, extent| {
         put_tp(out, extent.tp);
         out.put_i64_le(extent.first_offset);
@@ -203,7 +241,7 @@ fn put_segment(out: &mut BytesMut, segment: &SegmentRecord) {
 
 fn get_segment(input: &mut &[u8]) -> Decoded<SegmentRecord> {
     Ok(SegmentRecord {
-        head: get_head(input)?,
+        head: get_flushed_head(input)?,
         extents: get_list(input, |input| {
             Ok(ExtentRecord {
                 tp: get_tp(input)?,
@@ -227,17 +265,78 @@ fn get_segment(input: &mut &[u8]) -> Decoded<SegmentRecord> {
     })
 }
 
-fn put_head(out: &mut BytesMut, head: &SegmentHead) {
-    out.put_u64_le(head.number);
+fn put_compacted(out: &mut BytesMut, segment: &CompactedSegment) {
+    put_compacted_head(out, &segment.head);
+    put_list(out, &segment.pieces, |out, piece| {
+        put_tp(out, piece.tp);
+        out.put_i64_le(piece.first_offset);
+        out.put_i64_le(piece.last_offset);
+        out.put_u64_le(piece.start);
+        out.put_u64_le(piece.end);
+        out.put_i64_le(piece.max_timestamp_ms);
+    });
+}
+
+fn get_compacted(input: &mut &[u8]) -> Decoded<CompactedSegment> {
+    Ok(CompactedSegment {
+        head: get_compacted_head(input)?,
+        pieces: get_list(input, |input| {
+            Ok(Piece {
+                tp: get_tp(input)?,
+                first_offset: input.try_get_i64_le()?,
+                last_offset: input.try_get_i64_le()?,
+                start: input.try_get_u64_le()?,
+                end: input.try_get_u64_le()?,
+                max_timestamp_ms: input.try_get_i64_le()?,
+            })
+        })?,
+    })
+}
+
+/// What a segment of a snapshot is.
+const FLUSHED_HEAD: u8 = 0;
+const COMPACTED_HEAD: u8 = 1;
+
+fn put_flushed_head(out: &mut BytesMut, head: &SegmentHead) {
+    out.put_u64_le(head.run.last);
+    put_object(out, head);
+}
+
+fn get_flushed_head(input: &mut &[u8]) -> Decoded<SegmentHead> {
+    let number = input.try_get_u64_le()?;
+    get_object(input, SegmentId::Flushed(number), Run::flushed(number))
+}
+
+fn put_compacted_head(out: &mut BytesMut, head: &SegmentHead) {
+    let id = match head.id {
+        SegmentId::Compacted { id, .. } => id,
+        SegmentId::Flushed(number) => number,
+    };
+    out.put_u64_le(id);
+    out.put_u64_le(head.run.first);
+    out.put_u64_le(head.run.last);
+    out.put_u8(head.run.level);
+    put_object(out, head);
+}
+
+fn get_compacted_head(input: &mut &[u8]) -> Decoded<SegmentHead> {
+    let id = input.try_get_u64_le()?;
+    let run = Run { first: input.try_get_u64_le()?, last: input.try_get_u64_le()?, level: input.try_get_u8()? };
+    let head = get_object(input, SegmentId::Flushed(0), run)?;
+    Ok(SegmentHead { id: SegmentId::Compacted { epoch: head.epoch, id }, ..head })
+}
+
+fn put_object(out: &mut BytesMut, head: &SegmentHead) {
     out.put_u32_le(head.epoch.0);
     put_text(out, head.etag.as_str());
     out.put_u64_le(head.size);
     out.put_u64_le(head.payload_at);
 }
 
-fn get_head(input: &mut &[u8]) -> Decoded<SegmentHead> {
+fn get_object(input: &mut &[u8], id: SegmentId, run: Run) -> Decoded<SegmentHead> {
     Ok(SegmentHead {
-        number: input.try_get_u64_le()?,
+        id,
+        run,
         epoch: Epoch(input.try_get_u32_le()?),
         etag: Etag::from(get_text(input)?.as_str()),
         size: input.try_get_u64_le()?,
@@ -295,7 +394,7 @@ fn open(bytes: &[u8], expected: u32, newest: u16) -> Decoded<(u16, &[u8])> {
     }
     let version = body.try_get_u16_le()?;
     if !(FIRST_VERSION..=newest).contains(&version) {
-        return Err(DecodeError::Version(version));
+        return Err(DecodeError::Version { version, newest });
     }
     if crc.try_get_u32_le()? != crc32c::crc32c(whole) {
         return Err(DecodeError::Checksum);

@@ -9,7 +9,10 @@ use highwater_types::{Epoch, TopicId, TopicPartition};
 use proptest::prelude::*;
 
 use super::codec::{DecodeError, decode_edit, decode_snapshot, encode_edit, encode_snapshot};
-use super::{Edit, ExtentRecord, LogStart, Manifest, ProducerDelta, SegmentHead, SegmentRecord, Start};
+use super::{
+    CompactedSegment, Edit, ExtentRecord, LogStart, Manifest, Piece, ProducerDelta, Run, SegmentHead, SegmentId,
+    SegmentRecord, Start,
+};
 use crate::shard::producers::SequencedBatch;
 
 fn tp(topic: u8, partition: i32) -> TopicPartition {
@@ -54,24 +57,48 @@ prop_compose! {
             since: Epoch(since),
             reserve: next_offset,
             segments: (number..).zip(segments).map(|(number, extents)| SegmentRecord {
-                head: SegmentHead { number, epoch: Epoch(epoch), etag: Etag::from("\"e-tag\""), size: 9, payload_at: 128 },
+                head: SegmentHead::flushed(number, Epoch(epoch), Etag::from("\"e-tag\""), 9, 128),
                 extents,
             }).collect(),
             removed: removed.into_iter().map(|(topic, partition)| tp(topic, partition)).collect(),
             starts: vec![Start { tp: tp(1, 1), next_offset }],
             log_starts: log_starts.into_iter().map(|(topic, offset)| LogStart { tp: tp(topic, 0), offset }).collect(),
+            compacted: Vec::new(),
         }
+    }
+}
+
+prop_compose! {
+    /// What the edit lists, compacted one by one in the edit itself.
+    fn compacting()(edit in edit(), ids in proptest::collection::vec(any::<u64>(), 4)) -> Edit {
+        let compacted = edit.segments.iter().zip(ids).map(|(segment, id)| CompactedSegment {
+            head: SegmentHead {
+                id: SegmentId::Compacted { epoch: segment.head.epoch, id },
+                run: Run { level: 1, ..segment.head.run },
+                payload_at: 0,
+                ..segment.head.clone()
+            },
+            pieces: segment.extents.iter().map(|extent| Piece {
+                tp: extent.tp,
+                first_offset: extent.first_offset,
+                last_offset: extent.last_offset,
+                start: extent.start,
+                end: extent.end,
+                max_timestamp_ms: extent.max_timestamp_ms,
+            }).collect(),
+        }).collect();
+        Edit { compacted, ..edit }
     }
 }
 
 proptest! {
     #[test]
-    fn edits_read_back(edit in edit()) {
+    fn edits_read_back(edit in prop_oneof![edit(), compacting()]) {
         prop_assert_eq!(decode_edit(&encode_edit(&edit)).unwrap(), edit);
     }
 
     #[test]
-    fn a_state_read_back_is_the_state(edits in proptest::collection::vec(edit(), 1..4)) {
+    fn a_state_read_back_is_the_state(edits in proptest::collection::vec(prop_oneof![edit(), compacting()], 1..4)) {
         let mut manifest = Manifest::default();
         for edit in &edits {
             // Random edits contradict each other now and then; what is refused changes nothing.
@@ -81,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn damage_is_found(edit in edit(), at in any::<prop::sample::Index>(), bit in 0..8u8, cut in any::<prop::sample::Index>()) {
+    fn damage_is_found(edit in prop_oneof![edit(), compacting()], at in any::<prop::sample::Index>(), bit in 0..8u8, cut in any::<prop::sample::Index>()) {
         let bytes = encode_edit(&edit);
         let mut flipped = bytes.to_vec();
         let at = at.index(flipped.len());
@@ -105,7 +132,7 @@ fn example() -> Edit {
         since: Epoch(1),
         reserve: 1 << 20,
         segments: vec![SegmentRecord {
-            head: SegmentHead { number: 4, epoch: Epoch(2), etag: Etag::from("\"1b2m\""), size: 4096, payload_at: 128 },
+            head: SegmentHead::flushed(4, Epoch(2), Etag::from("\"1b2m\""), 4096, 128),
             extents: vec![ExtentRecord {
                 tp: tp(7, 3),
                 first_offset: 0,
@@ -126,7 +153,16 @@ fn example() -> Edit {
         removed: vec![tp(9, 0)],
         starts: vec![Start { tp: tp(8, 0), next_offset: 1 << 20 }],
         log_starts: Vec::new(),
+        compacted: Vec::new(),
     }
+}
+
+fn compacted() -> Edit {
+    let run = Run { first: 4, last: 4, level: 1 };
+    let id = SegmentId::Compacted { epoch: Epoch(2), id: 0xfeed };
+    let piece = Piece { tp: tp(7, 3), first_offset: 0, last_offset: 9, start: 0, end: 700, max_timestamp_ms: 5 };
+    let head = SegmentHead { id, run, epoch: Epoch(2), etag: Etag::from("\"c\""), size: 800, payload_at: 0 };
+    Edit { compacted: vec![CompactedSegment { head, pieces: vec![piece] }], ..example() }
 }
 
 fn deleting() -> Edit {
@@ -150,14 +186,18 @@ fn golden_files_read_as_ever() {
     manifest.apply(&example()).unwrap();
     assert_eq!(decode_edit(&golden("edit-v1.bin", &encode_edit(&example()))).unwrap(), example());
     assert_eq!(decode_edit(&golden("edit-v2.bin", &encode_edit(&deleting()))).unwrap(), deleting());
+    assert_eq!(decode_edit(&golden("edit-v3.bin", &encode_edit(&compacted()))).unwrap(), compacted());
     assert_eq!(decode_snapshot(&golden("snapshot-v1.bin", &encode_snapshot(&manifest))).unwrap(), manifest);
+    let mut manifest = Manifest::default();
+    manifest.apply(&compacted()).unwrap();
+    assert_eq!(decode_snapshot(&golden("snapshot-v2.bin", &encode_snapshot(&manifest))).unwrap(), manifest);
 }
 
 #[test]
 fn newer_versions_and_foreign_bytes_are_named() {
     let mut newer = encode_edit(&example()).to_vec();
-    newer[4] = 3;
-    assert_eq!(decode_edit(&newer), Err(DecodeError::Version(3)));
+    newer[4] = 4;
+    assert_eq!(decode_edit(&newer), Err(DecodeError::Version { version: 4, newest: 3 }));
     assert!(matches!(decode_edit(b"not a manifest entry"), Err(DecodeError::Magic(_))));
     assert!(matches!(decode_snapshot(&encode_edit(&example())), Err(DecodeError::Magic(_))));
 }

@@ -3,13 +3,14 @@
 //! It changes only by [`Manifest::apply_segment`] and [`Manifest::apply`], so a leader that
 //! commits, a candidate that recovers and a broker that only reads compute the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use highwater_journal::TrimPoint;
-use highwater_store::Etag;
 use highwater_types::{Epoch, Offset, TopicPartition};
 
+use super::compacted::CompactedSegment;
+use super::segment::{Located, SegmentHead, SegmentId};
 use crate::shard::producers::{Producers, Sequence, SequencedBatch};
 
 /// One committed segment and what it holds.
@@ -106,6 +107,8 @@ pub struct Edit {
     pub starts: Vec<Start>,
     /// Partitions whose oldest records go.
     pub log_starts: Vec<LogStart>,
+    /// Segments that replace others, as a whole.
+    pub compacted: Vec<CompactedSegment>,
 }
 
 /// What an edit may not do. It would be a fault of ours or of the bucket, and stops the shard.
@@ -120,32 +123,9 @@ pub enum ApplyError {
     /// The trim point goes back.
     #[error("trim point goes back from {from} to {to}")]
     TrimGoesBack { from: u64, to: u64 },
-}
-
-/// Reference of an extent to its segment.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Located {
-    pub segment: Arc<SegmentHead>,
-    pub first_offset: Offset,
-    pub last_offset: Offset,
-    pub start: u64,
-    pub end: u64,
-    pub max_timestamp_ms: i64,
-}
-
-/// A segment without its extents, shared by the extents that refer to it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SegmentHead {
-    /// Its number in the shard's journal.
-    pub number: u64,
-    /// Epoch that wrote it.
-    pub epoch: Epoch,
-    /// Exact reference (rule 7).
-    pub etag: Etag,
-    /// Bytes of the whole object.
-    pub size: u64,
-    /// Where the segment begins in the object, after the journal's header.
-    pub payload_at: u64,
+    /// Compaction that does not hold what it is to replace.
+    #[error("compaction cannot replace offsets {first}..={last} of {tp}: {why}")]
+    NotReplaced { tp: TopicPartition, first: Offset, last: Offset, why: &'static str },
 }
 
 /// One partition's committed past.
@@ -188,13 +168,13 @@ impl PartitionRecord {
 
     /// Bytes of its records in the bucket.
     pub fn bytes(&self) -> u64 {
-        self.extents.iter().map(|extent| extent.end - extent.start).sum()
+        self.extents.iter().map(Located::bytes).sum()
     }
 
     /// Bytes of its extents that lie below an offset whole.
     pub fn bytes_below(&self, offset: Offset) -> u64 {
         let below = self.extents.iter().take_while(|extent| extent.last_offset < offset);
-        below.map(|extent| extent.end - extent.start).sum()
+        below.map(Located::bytes).sum()
     }
 
     /// Leader epoch in which `offset` was written, or -1.
@@ -233,8 +213,9 @@ impl Default for Manifest {
 impl Manifest {
     /// Takes in one committed segment; checks everything before it changes anything.
     pub fn apply_segment(&mut self, record: &SegmentRecord) -> Result<(), ApplyError> {
-        if let Some(last) = self.last_segment.filter(|last| *last >= record.head.number) {
-            return Err(ApplyError::SegmentOutOfOrder { number: record.head.number, last });
+        let number = record.head.run.last;
+        if let Some(last) = self.last_segment.filter(|last| *last >= number) {
+            return Err(ApplyError::SegmentOutOfOrder { number, last });
         }
         let mut ends: BTreeMap<TopicPartition, Offset> = BTreeMap::new();
         for extent in &record.extents {
@@ -242,7 +223,7 @@ impl Manifest {
             let end = ends.entry(extent.tp).or_insert(known);
             if extent.first_offset < *end || extent.last_offset < extent.first_offset {
                 return Err(ApplyError::OffsetsOverlap {
-                    number: record.head.number,
+                    number,
                     tp: extent.tp,
                     first: extent.first_offset,
                     last: extent.last_offset,
@@ -251,7 +232,7 @@ impl Manifest {
             }
             *end = extent.last_offset + 1;
         }
-        self.last_segment = Some(record.head.number);
+        self.last_segment = Some(number);
         let head = Arc::new(record.head.clone());
         for extent in &record.extents {
             let partition = self.partitions.entry(extent.tp).or_default();
@@ -280,7 +261,7 @@ impl Manifest {
     /// Segments that some partition still refers to.
     pub fn segments(&self) -> usize {
         let extents = self.partitions.values().flat_map(|partition| &partition.extents);
-        extents.map(|extent| extent.segment.number).collect::<std::collections::BTreeSet<_>>().len()
+        extents.map(|extent| extent.segment.id).collect::<BTreeSet<SegmentId>>().len()
     }
 
     /// Takes in everything of an edit but its segments: for the leader, which has them already.
@@ -305,7 +286,7 @@ impl Manifest {
                 partition.delete_below(start.offset);
             }
         }
-        Ok(())
+        self.apply_compacted(&edit.compacted)
     }
 
     /// Takes in one entry of the manifest journal.
@@ -320,6 +301,7 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use highwater_store::Etag;
     use highwater_types::TopicId;
 
     use super::*;
@@ -327,7 +309,7 @@ mod tests {
     fn segment(number: u64, first: Offset, last: Offset, epoch: i32) -> SegmentRecord {
         let tp = TopicPartition { topic: TopicId::ZERO, partition: 0 };
         SegmentRecord {
-            head: SegmentHead { number, epoch: Epoch(1), etag: Etag::from("e"), size: 100, payload_at: 128 },
+            head: SegmentHead::flushed(number, Epoch(1), Etag::from("e"), 100, 128),
             extents: vec![ExtentRecord {
                 tp,
                 first_offset: first,

@@ -37,7 +37,7 @@ mod tests {
     use crate::manifest::SegmentHead;
 
     fn extents(count: i64, bytes: u64) -> Vec<Located> {
-        let head = |number| SegmentHead { number, epoch: Epoch(1), etag: Etag::from("e"), size: bytes, payload_at: 0 };
+        let head = |number| SegmentHead::flushed(number, Epoch(1), Etag::from("e"), bytes, 0);
         let extent = |at: i64| Located {
             segment: Arc::new(head(at.unsigned_abs())),
             first_offset: at,

@@ -113,6 +113,11 @@ impl Block {
         Ok(self.bytes.slice(first.start..until))
     }
 
+    /// Its batches, as slices.
+    pub fn batches(&self) -> impl Iterator<Item = Bytes> + '_ {
+        self.batches.iter().map(|batch| self.bytes.slice(batch.start..batch.end))
+    }
+
     /// The first batch with a timestamp at or after `timestamp_ms`.
     pub fn batch_at_timestamp(&self, timestamp_ms: i64) -> Result<Option<Bytes>, BlockError> {
         let Some(batch) = self.batches.iter().find(|batch| batch.max_timestamp_ms >= timestamp_ms) else {

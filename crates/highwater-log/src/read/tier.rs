@@ -5,14 +5,16 @@ use bytes::Bytes;
 use highwater_store::Etag;
 use highwater_types::ShardId;
 
+use crate::manifest::SegmentId;
+
 /// What a block holds: an extent of one version of one segment. The e-tag keeps a name that came back
 /// from serving old bytes (rule 7 of the journal).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BlockKey {
     /// The shard.
     pub shard: ShardId,
-    /// The segment's number in the shard's journal.
-    pub number: u64,
+    /// The segment.
+    pub segment: SegmentId,
     /// Where in the segment the extent begins.
     pub start: u64,
     /// Which object of that name.

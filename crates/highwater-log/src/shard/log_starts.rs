@@ -16,7 +16,7 @@ pub struct Ask {
 #[derive(Default)]
 pub struct LogStarts {
     asks: Mutex<Vec<Ask>>,
-    /// Something was asked, or deleted topics are due to be said.
+    /// Something was asked, here or of [`super::compactions`], or deleted topics are due to be said.
     pub asked: Notify,
 }
 

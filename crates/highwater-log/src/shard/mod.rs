@@ -4,9 +4,10 @@
 //! - [`admit`]: from a request's bytes to a batch that may be appended, before the lock.
 //! - [`progress`]: durable marks: synced, flushed, high watermark, and who is woken by them.
 //! - [`log_starts`]: records that are to be deleted. - [`producers`]: idempotent producers.
-//!   - [`room`]: the limit on what is not flushed.
+//!   - [`compactions`]: segments that are to replace others. - [`room`]: the limit on what is not flushed.
 
 pub mod admit;
+pub mod compactions;
 pub mod live;
 pub mod log_starts;
 pub mod producers;
@@ -36,6 +37,8 @@ pub struct Shard {
     pub edits: Mutex<Edits>,
     /// Records that are to be deleted, for the next edit of the manifest.
     pub log_starts: log_starts::LogStarts,
+    /// Segments that are to replace others, for the next edit of the manifest.
+    pub compactions: compactions::Compactions,
     /// Something may have to be flushed.
     pub flush: Notify,
     /// What is not flushed yet, over all shards of the broker.
@@ -52,6 +55,7 @@ impl Shard {
             removed: Mutex::new(Vec::new()),
             edits: Mutex::default(),
             log_starts: log_starts::LogStarts::default(),
+            compactions: compactions::Compactions::default(),
             flush: Notify::new(),
             room,
         }

@@ -1,21 +1,27 @@
-//! What a leader does to its shard over time, in the background: old records go, and the objects of what
-//! is gone are deleted.
+//! What a leader does to its shard over time, in the background: old records go, small extents become large
+//! ones, and the objects of what is gone are deleted.
 //!
-//! - [`retention`]: which records go. - [`edits`]: what of the manifest is durable, which deleting waits for.
+//! - [`retention`]: which records go. - [`compaction`]: records in fewer and larger objects. - [`needed`]:
+//!   which objects are referred to. - [`edits`]: what of the manifest is durable, which deleting waits for.
 //!
 //! A pass costs no request where nothing has changed. Deleting follows rule 5 of the journal: a name goes
 //! no earlier than `gc.grace` and a tenth, by the bucket's dates, after the commit that left it behind.
 
+pub mod compaction;
 pub mod edits;
+pub mod needed;
 pub mod retention;
 
 use std::sync::Arc;
 
 use futures::future::join_all;
-use highwater_journal::{Journal, References, SnapshotJournal, Unreferenced, WalkError};
+use highwater_journal::{Journal, SnapshotJournal, Unreferenced, WalkError};
 use highwater_store::BucketTime;
+use highwater_types::Epoch;
 
-use crate::manifest::LogStart;
+use self::compaction::Compaction;
+use self::needed::Needed;
+use crate::manifest::{LogStart, SegmentId};
 use crate::shard::Shard;
 use crate::shared::Shared;
 
@@ -28,6 +34,8 @@ const PAGES_A_PASS: usize = 10;
 pub struct Upkeep {
     pub shared: Arc<Shared>,
     pub shard: Arc<Shard>,
+    /// In which it leads.
+    pub epoch: Epoch,
     /// The chain of the shard's data.
     pub segments: Journal,
     /// Its manifest.
@@ -37,7 +45,8 @@ pub struct Upkeep {
 /// What is known of earlier passes.
 #[derive(Default)]
 struct Past {
-    unreferenced: Unreferenced,
+    flushes: Unreferenced,
+    compacted: Unreferenced<SegmentId>,
     /// The commit after which nothing was left to delete.
     clean_at: Option<BucketTime>,
 }
@@ -46,9 +55,11 @@ impl Upkeep {
     /// Runs until it is aborted.
     pub async fn run(self) {
         let mut past = Past::default();
+        let mut compaction = Compaction::new(Arc::clone(&self.shared), Arc::clone(&self.shard), self.epoch);
         loop {
             self.shared.env.sleep(self.pause()).await;
             self.retire().await;
+            compaction.pass().await;
             if let Err(error) = self.sweep(&mut past).await {
                 tracing::warn!(shard = %self.shard.id, %error, "objects that nobody needs could not be deleted; trying again");
             }
@@ -100,31 +111,28 @@ impl Upkeep {
         }
         let edits = self.manifest.sweep(EDITS_A_PASS).await?;
         self.shared.options.metrics.swept(edits.deleted);
-        let Some(references) = self.references() else {
+        let Some(needed) = Needed::of(&self.shard, self.epoch) else {
             return Ok(());
         };
         let mut more = edits.more;
+        let references = needed.flushes();
         for _ in 0..PAGES_A_PASS {
-            let swept = self.segments.sweep_unreferenced(&mut past.unreferenced, &references).await?;
+            let swept = self.segments.sweep_unreferenced(&mut past.flushes, &references).await?;
             self.shared.options.metrics.swept(swept.deleted);
             more = edits.more || swept.more;
-            if past.unreferenced.round_is_done() {
+            if past.flushes.round_is_done() {
                 break;
             }
         }
-        past.clean_at = (!more).then_some(references.left_at);
+        for _ in 0..PAGES_A_PASS {
+            let swept = self.segments.sweep_names(&mut past.compacted, &needed, needed.left_at).await?;
+            self.shared.options.metrics.swept(swept.deleted);
+            more |= swept.more;
+            if past.compacted.round_is_done() {
+                break;
+            }
+        }
+        past.clean_at = (!more).then_some(needed.left_at);
         Ok(())
-    }
-
-    /// What the durable manifest refers to. `None` while an edit is under way: what it leaves behind is
-    /// gone from memory already, and it may yet not come to be.
-    fn references(&self) -> Option<References> {
-        // Held while the manifest is read: no edit begins meanwhile.
-        let edits = self.shard.edits.lock();
-        let left_at = edits.settled()?;
-        let committed = self.shard.committed.read();
-        let extents = committed.partitions.values().flat_map(|record| &record.extents);
-        let numbers = extents.map(|extent| extent.segment.number).collect();
-        Some(References { point: committed.trim, left_at, numbers })
     }
 }

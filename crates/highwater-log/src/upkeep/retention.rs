@@ -49,8 +49,7 @@ mod tests {
 
     /// Extents of ten records and 100 bytes each, with these greatest timestamps.
     fn record(times: &[i64]) -> PartitionRecord {
-        let head =
-            Arc::new(SegmentHead { number: 1, epoch: Epoch(1), etag: Etag::from("e"), size: 1_000, payload_at: 0 });
+        let head = Arc::new(SegmentHead::flushed(1, Epoch(1), Etag::from("e"), 1_000, 0));
         let extents = times.iter().zip(0..).map(|(time, at)| Located {
             segment: Arc::clone(&head),
             first_offset: 10 * at,

@@ -19,6 +19,8 @@ use crate::world::{Broker, World, plain};
 enum Step {
     /// Append a batch of so many records to a partition, and wait for the acknowledgement.
     Append { partition: usize, records: u8 },
+    /// Append small batches to two partitions, one after the other: what there is to compact.
+    Burst { partition: usize, batches: u8 },
     /// Append without waiting.
     Send { partition: usize, records: u8 },
     /// Let time pass.
@@ -40,6 +42,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..4usize, 1..6u8).prop_map(|(partition, records)| Step::Append { partition, records }),
+        2 => (0..4usize, 4..20u8).prop_map(|(partition, batches)| Step::Burst { partition, batches }),
         6 => (0..4usize, 1..40u8).prop_map(|(partition, records)| Step::Send { partition, records }),
         3 => (1..1500u16).prop_map(|ms| Step::Tick { ms }),
         3 => (0..4usize, any::<u8>()).prop_map(|(partition, part)| Step::Read { partition, part }),
@@ -78,6 +81,9 @@ impl Run {
     fn new(seed: u64) -> Self {
         let mut world = World::new(seed);
         world.flush_bytes = 1500;
+        // Segments are compacted all along.
+        world.upkeep_interval = Duration::from_millis(200);
+        world.compaction_bytes = 256 << 10;
         let broker = world.start(1);
         let mut tps = broker.create("local", 2, &[("highwater.durability", "local")]);
         tps.extend(broker.create("object", 2, &[("highwater.durability", "object")]));
@@ -94,6 +100,14 @@ impl Run {
         self.next_value += u64::from(records);
         let batch = plain(&values);
         self.broker().try_append(self.tps[partition], &batch, Acks::All).expect("room for a small batch")
+    }
+
+    fn append(&mut self, partition: usize, records: u8) {
+        let first = self.next_value;
+        let ticket = self.send(partition, records);
+        let appended = self.broker().run(ticket).expect("acknowledged");
+        let values: Vec<u64> = (first..self.next_value).collect();
+        self.acknowledged(partition, appended.base_offset, &values);
     }
 
     fn acknowledged(&mut self, partition: usize, first: i64, values: &[u64]) {
@@ -194,12 +208,12 @@ impl Run {
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Append { partition, records } => {
-                let first = self.next_value;
-                let ticket = self.send(partition, records);
-                let appended = self.broker().run(ticket).expect("acknowledged");
-                let values: Vec<u64> = (first..self.next_value).collect();
-                self.acknowledged(partition, appended.base_offset, &values);
+            Step::Append { partition, records } => self.append(partition, records),
+            Step::Burst { partition, batches } => {
+                for records in 1..batches {
+                    self.append(partition, records % 4 + 1);
+                    self.append((partition + 1) % self.tps.len(), 1);
+                }
             }
             Step::Send { partition, records } => {
                 let first = self.next_value;

@@ -26,6 +26,7 @@ pub struct World {
     pub flush_bytes: usize,
     pub block_cache_bytes: usize,
     pub upkeep_interval: Duration,
+    pub compaction_bytes: u64,
     pub read_cache: Option<Arc<dyn ReadCache>>,
     incarnations: u64,
 }
@@ -60,6 +61,7 @@ impl World {
             flush_bytes: 4096,
             block_cache_bytes: 64 << 20,
             upkeep_interval: Duration::from_secs(300),
+            compaction_bytes: 64 << 20,
             read_cache: None,
             incarnations: 0,
         }
@@ -104,6 +106,7 @@ impl World {
         options.flush_bytes = self.flush_bytes;
         options.block_cache_bytes = self.block_cache_bytes;
         options.upkeep_interval = self.upkeep_interval;
+        options.compaction_bytes = self.compaction_bytes;
         options.read_cache = self.read_cache.clone();
         options.wal_file_bytes = 1 << 20;
         options.wal_max_bytes = 8 << 20;
@@ -149,9 +152,14 @@ impl Broker {
 
     /// Objects of the data's chains, by name.
     pub fn segments(&self) -> Vec<String> {
+        self.objects("/wal/")
+    }
+
+    /// Objects of the shards whose names have this in them.
+    pub fn objects(&self, part: &str) -> Vec<String> {
         let bucket = Arc::clone(&self.bucket);
         let found = self.run(async move { bucket.list("shards/", None, 10_000).await.unwrap().objects });
-        found.into_iter().map(|object| object.name).filter(|name| name.contains("/wal/")).collect()
+        found.into_iter().map(|object| object.name).filter(|name| name.contains(part)).collect()
     }
 
     /// Lets time pass.
