@@ -96,12 +96,19 @@ impl Client {
     /// Fills a topic with `count` records of 1 KiB in large batches, and gives how many a second: a role
     /// of the rdkafka crate, which leaves most of a small machine to the others.
     pub fn fill(at: &At<'_>, topic: &str, partitions: u32, count: u64) -> Result<f64> {
-        let mut command = Self::RdKafka.program(at, "fill")?;
-        let output = command.args([topic, &partitions.to_string(), &count.to_string()]).output()?;
+        Self::measure(at, "fill", &[topic, &partitions.to_string(), &count.to_string()])?
+            .first()
+            .copied()
+            .context("no rate")
+    }
+
+    /// The numbers that a role of `rdkafka-client` for benchmarks prints.
+    pub fn measure(at: &At<'_>, role: &str, arguments: &[&str]) -> Result<Vec<f64>> {
+        let output = Self::RdKafka.program(at, role)?.args(arguments).output()?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let complaint = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "fill ended with {}: {complaint}", output.status);
-        said.trim().parse().with_context(|| format!("not a rate: {said}"))
+        ensure!(output.status.success(), "{role} ended with {}: {complaint}", output.status);
+        said.split_whitespace().map(|word| word.parse().with_context(|| format!("not numbers: {said}"))).collect()
     }
 
     /// Whether each record carries its number in the header `seq`. kcat sets one header for all the

@@ -11,9 +11,11 @@
 
 mod object;
 mod report;
+mod scale;
 mod tools;
 mod usage;
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -61,6 +63,8 @@ pub struct Arguments {
 enum Other {
     /// Durability `object` on MinIO, beside what MinIO gives by itself.
     Object(object::Arguments),
+    /// Very many partitions on one broker.
+    Scale(scale::Arguments),
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,8 +77,10 @@ enum Which {
 
 /// Measures, prints the table, and writes it with its figures into bench/results/.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    if let Some(Other::Object(arguments)) = &arguments.other {
-        return object::run(arguments);
+    match &arguments.other {
+        Some(Other::Object(arguments)) => return object::run(arguments),
+        Some(Other::Scale(arguments)) => return scale::run(arguments),
+        None => {}
     }
     let parts = parts::prepare_all()?;
     let place = Place::new("bench")?;
@@ -127,10 +133,8 @@ impl Contestant {
             System::Highwater => "Highwater",
             System::Kafka => "Apache Kafka 4.3.1",
         };
-        if system == System::Highwater && std::env::var_os(BINARY_VARIABLE).is_none() {
-            let binary = test::build_binaries()?;
-            // SAFETY: this program has one thread.
-            unsafe { std::env::set_var(BINARY_VARIABLE, binary) };
+        if system == System::Highwater {
+            build_broker()?;
         }
         let place = Place::new("bench-broker")?;
         let mut broker = Broker::start(system, parts, &place, Store::Directory)?;
@@ -138,6 +142,14 @@ impl Contestant {
         let idle_bytes = Usage::of(broker.process()?.pid())?.resident_bytes;
         Ok(Self { name, figures: Vec::new(), idle_bytes, broker, _place: place })
     }
+}
+
+/// Builds the broker and the client of the benchmarks, and has the tests' helpers find them.
+fn build_broker() -> Result<PathBuf> {
+    let binary = test::build_binaries()?;
+    // SAFETY: this program has one thread.
+    unsafe { std::env::set_var(BINARY_VARIABLE, &binary) };
+    Ok(binary)
 }
 
 struct Bench<'a> {

@@ -1,14 +1,17 @@
 //! The rdkafka crate as a program for the end-to-end tests and the benchmarks.
 //!
 //! Usage: `rdkafka-client ROLE BROKER ARGUMENTS...`, with the roles `produce TOPIC FILE CODEC` and
-//! `member TOPIC GROUP` of `tests/python/client.py`, and `fill TOPIC PARTITIONS COUNT`, which sends
-//! records of 1 KiB as fast as it goes, in large batches, and prints how many a second. The form of a
-//! printed record is that of `tests/src/records.rs`.
+//! `member TOPIC GROUP` of `tests/python/client.py`, and those of the benchmarks: `fill`, `touch`, `drain`
+//! ([`bulk`]), `pace` and `follow` ([`paced`]). The form of a printed record is that of
+//! `tests/src/records.rs`.
+
+mod bulk;
+mod paced;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rdkafka::client::ClientContext;
@@ -28,7 +31,15 @@ fn main() -> Result<()> {
     match arguments.as_slice() {
         ["produce", broker, topic, file, codec] => produce(broker, topic, file, codec),
         ["member", broker, topic, group] => member(broker, topic, group),
-        ["fill", broker, topic, partitions, count] => fill(broker, topic, partitions.parse()?, count.parse()?),
+        ["fill", broker, topic, partitions, count] => bulk::fill(broker, topic, partitions.parse()?, count.parse()?),
+        ["touch", broker, topic, partitions] => bulk::touch(broker, topic, partitions.parse()?),
+        ["drain", broker, topic, partitions, count] => bulk::drain(broker, topic, partitions.parse()?, count.parse()?),
+        ["pace", broker, topic, partitions, rate, seconds] => {
+            paced::pace(broker, topic, partitions.parse()?, rate.parse()?, seconds.parse()?)
+        }
+        ["follow", broker, topic, partitions, rate, seconds] => {
+            paced::follow(broker, topic, partitions.parse()?, rate.parse()?, seconds.parse()?)
+        }
         _ => bail!("no such role: {arguments:?}"),
     }
 }
@@ -77,6 +88,14 @@ fn send(producer: &BaseProducer<Deliveries>, topic: &str, key: Option<&[u8]>, va
     let headers = OwnedHeaders::new().insert(Header { key: "seq", value: number });
     let mut record = BaseRecord::<[u8], [u8]>::to(topic).payload(value).headers(headers);
     record.key = key;
+    queue(producer, record)
+}
+
+/// Queues a record, once there is room.
+fn queue<C: ProducerContext>(
+    producer: &BaseProducer<C>,
+    mut record: BaseRecord<'_, [u8], [u8], C::DeliveryOpaque>,
+) -> Result<()> {
     while let Err((error, again)) = producer.send(record) {
         if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
             return Err(error.into());
@@ -85,56 +104,6 @@ fn send(producer: &BaseProducer<Deliveries>, topic: &str, key: Option<&[u8]>, va
         producer.poll(POLL);
     }
     Ok(())
-}
-
-/// Bytes of a record of `fill`, and of the noise that they are cut from.
-const FILL_BYTES: usize = 1 << 10;
-const NOISE_BYTES: usize = 32 << 20;
-/// As many records as make a batch go to one partition after another.
-const RUN: u64 = 900;
-
-fn fill(broker: &str, topic: &str, partitions: i32, count: u64) -> Result<()> {
-    let noise = noise();
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", broker).set("acks", "all");
-    config.set("linger.ms", "50").set("batch.num.messages", "100000");
-    config.set("queue.buffering.max.messages", "200000").set("queue.buffering.max.kbytes", "262144");
-    let producer: BaseProducer<Deliveries> = config.create_with_context(Deliveries::default())?;
-    let began = Instant::now();
-    for number in 0..count {
-        let at = (number as usize).wrapping_mul(FILL_BYTES - 1) % (NOISE_BYTES - FILL_BYTES);
-        let partition = (number / RUN % partitions.unsigned_abs() as u64) as i32;
-        let mut record = BaseRecord::<[u8], [u8]>::to(topic).partition(partition).payload(&noise[at..at + FILL_BYTES]);
-        while let Err((error, again)) = producer.send(record) {
-            if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
-                return Err(error.into());
-            }
-            record = again;
-            producer.poll(POLL);
-        }
-        if number.is_multiple_of(RUN) {
-            producer.poll(Duration::ZERO);
-        }
-    }
-    producer.flush(FLUSH)?;
-    let seconds = began.elapsed().as_secs_f64();
-    match producer.context().failed.load(Ordering::Relaxed) {
-        0 => println!("{:.1}", count as f64 / seconds),
-        failed => bail!("{failed} were not delivered"),
-    }
-    Ok(())
-}
-
-/// Bytes that do not compress.
-fn noise() -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut word = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    (0..NOISE_BYTES / 8).flat_map(|_| word()).collect()
 }
 
 /// Says in kcat's words which partitions it has.

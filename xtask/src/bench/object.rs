@@ -16,12 +16,12 @@ use highwater_tests::clients::{At, Client, confluent};
 use highwater_tests::highwater::{Highwater, Store};
 use highwater_tests::minio::{ACCESS_KEY, BUCKET, Minio, SECRET_KEY};
 use highwater_tests::pages::page;
-use highwater_tests::parts::{BINARY_VARIABLE, Parts};
+use highwater_tests::parts::Parts;
 use highwater_tests::place::Place;
 
 use super::report::median;
-use super::{RECORD_BYTES, RECORDS_PER_GIB, tools};
-use crate::{command, parts, test};
+use super::{RECORD_BYTES, RECORDS_PER_GIB, build_broker, tools};
+use crate::{command, parts};
 
 const SEGMENT_BYTES: u64 = 8 << 20;
 /// The engine's own window.
@@ -56,9 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let mut build = command::cargo();
     build.args(["build", "--release", "--quiet", "-p", "highwater-store", "--example", "put_rate"]);
     command::run(&mut build)?;
-    let binary = test::build_binaries()?;
-    // SAFETY: this program has one thread.
-    unsafe { std::env::set_var(BINARY_VARIABLE, &binary) };
+    let binary = build_broker()?;
     let minio = Minio::start(&parts, &place)?;
     let alone = Alone { program: &binary.with_file_name("examples/put_rate"), endpoint: minio.endpoint() };
     let store = Store::Bucket { endpoint: minio.endpoint(), prefix: "bench".to_owned() };
