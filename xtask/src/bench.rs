@@ -9,6 +9,8 @@
 //! Latency is measured at 100 records a second by the client of tests/python, since Kafka's tools
 //! count whole milliseconds only.
 
+mod alone;
+mod catch_up;
 mod object;
 mod report;
 mod scale;
@@ -63,6 +65,8 @@ pub struct Arguments {
 enum Other {
     /// Durability `object` on MinIO, beside what MinIO gives by itself.
     Object(object::Arguments),
+    /// A consumer that reads everything beside a producer that goes on; Kafka's beside it.
+    CatchUp(catch_up::Arguments),
     /// Very many partitions on one broker.
     Scale(scale::Arguments),
 }
@@ -79,6 +83,7 @@ enum Which {
 pub fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.other {
         Some(Other::Object(arguments)) => return object::run(arguments),
+        Some(Other::CatchUp(arguments)) => return catch_up::run(arguments),
         Some(Other::Scale(arguments)) => return scale::run(arguments),
         None => {}
     }

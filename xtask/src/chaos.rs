@@ -1,5 +1,7 @@
 //! `cargo xtask chaos`: the faults of the tests, for as long as wanted.
 
+mod storage;
+
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
 use highwater_tests::clients::At;
@@ -30,6 +32,8 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t)]
         system: Which,
     },
+    /// Retention, compaction and deletion under load: the bucket follows what is live.
+    Storage(storage::Arguments),
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,13 +56,16 @@ pub enum Which {
 
 /// Runs one kind of fault.
 pub fn run(command: &Command) -> Result<()> {
-    let Command::Kill { rounds, seed, store, system } = *command;
-    let seed = seed.unwrap_or_else(|| u64::from(std::process::id()));
-    if system == Which::Highwater && std::env::var_os(BINARY_VARIABLE).is_none() {
+    if std::env::var_os(BINARY_VARIABLE).is_none() {
         let binary = test::build_binaries()?;
         // SAFETY: this program has one thread so far.
         unsafe { std::env::set_var(BINARY_VARIABLE, binary) };
     }
+    let (rounds, seed, store, system) = match command {
+        Command::Kill { rounds, seed, store, system } => (*rounds, *seed, *store, *system),
+        Command::Storage(arguments) => return storage::run(arguments),
+    };
+    let seed = seed.unwrap_or_else(|| u64::from(std::process::id()));
     let options = Options { rounds, seed, progress: true };
     if store != Store::Minio {
         kill_rounds(system, false, options)?;

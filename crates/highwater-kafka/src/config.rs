@@ -8,8 +8,11 @@ use highwater_types::NodeId;
 
 use crate::metrics::KafkaMetrics;
 
-/// Requests of one connection that may be in flight: read and not answered yet.
-pub const MAX_IN_FLIGHT_PER_CONNECTION: usize = 64;
+/// Requests of one connection that may be in flight: read and not answered yet. Twice as many of a client's
+/// default batches (16 KiB) as make a segment: where an acknowledgement waits for the bucket, a client that
+/// pipelines without a limit of its own (librdkafka) is then bound by bytes, not by the pace of flushes.
+/// With 64, 10 MB/s in batches of 12 KiB were too much, and its own queue grew without end.
+pub const MAX_IN_FLIGHT_PER_CONNECTION: usize = 1024;
 
 /// A peer that stops in the middle of a request for this long is cut off: memory for the whole of
 /// it is reserved.

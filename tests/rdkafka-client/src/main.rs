@@ -2,11 +2,12 @@
 //!
 //! Usage: `rdkafka-client ROLE BROKER ARGUMENTS...`, with the roles `produce TOPIC FILE CODEC` and
 //! `member TOPIC GROUP` of `tests/python/client.py`, and those of the benchmarks: `fill`, `touch`, `drain`
-//! ([`bulk`]), `pace` and `follow` ([`paced`]). The form of a printed record is that of
+//! ([`bulk`]), `pace` and `follow` ([`paced`]), `reread` ([`reread`]). The form of a printed record is that of
 //! `tests/src/records.rs`.
 
 mod bulk;
 mod paced;
+mod reread;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -34,6 +35,9 @@ fn main() -> Result<()> {
         ["fill", broker, topic, partitions, count] => bulk::fill(broker, topic, partitions.parse()?, count.parse()?),
         ["touch", broker, topic, partitions] => bulk::touch(broker, topic, partitions.parse()?),
         ["drain", broker, topic, partitions, count] => bulk::drain(broker, topic, partitions.parse()?, count.parse()?),
+        ["reread", broker, topic, partitions, seconds] => {
+            reread::reread(broker, topic, partitions.parse()?, seconds.parse()?)
+        }
         ["pace", broker, topic, partitions, rate, seconds] => {
             paced::pace(broker, topic, partitions.parse()?, rate.parse()?, seconds.parse()?)
         }

@@ -7,18 +7,18 @@
 //! several CPU seconds for each GiB, which here would be what is measured.
 
 use std::path::Path;
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use highwater_tests::clients::{At, Client, confluent};
 use highwater_tests::highwater::{Highwater, Store};
-use highwater_tests::minio::{ACCESS_KEY, BUCKET, Minio, SECRET_KEY};
+use highwater_tests::minio::Minio;
 use highwater_tests::pages::page;
 use highwater_tests::parts::Parts;
 use highwater_tests::place::Place;
 
+use super::alone::Alone;
 use super::report::median;
 use super::{RECORD_BYTES, RECORDS_PER_GIB, build_broker, tools};
 use crate::{command, parts};
@@ -53,12 +53,9 @@ pub struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let parts = parts::prepare_all()?;
     let place = Place::new("bench-object")?;
-    let mut build = command::cargo();
-    build.args(["build", "--release", "--quiet", "-p", "highwater-store", "--example", "put_rate"]);
-    command::run(&mut build)?;
     let binary = build_broker()?;
     let minio = Minio::start(&parts, &place)?;
-    let alone = Alone { program: &binary.with_file_name("examples/put_rate"), endpoint: minio.endpoint() };
+    let alone = Alone::new(&binary, minio.endpoint())?;
     let store = Store::Bucket { endpoint: minio.endpoint(), prefix: "bench".to_owned() };
     let broker = Highwater::start(&binary, &place.join("broker"), place.log("broker"), store)?;
     let bench = Bench { parts: &parts, place: &place, broker: &broker };
@@ -70,7 +67,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     idle(&bench)
 }
 
-fn throughput(bench: &Bench<'_>, alone: &Alone<'_>, arguments: &Arguments) -> Result<()> {
+fn throughput(bench: &Bench<'_>, alone: &Alone, arguments: &Arguments) -> Result<()> {
     let records = (arguments.gib * RECORDS_PER_GIB as f64) as u64;
     let (mut ratios, mut requests_per_gib) = (Vec::new(), Vec::new());
     for round in 0..=arguments.rounds {
@@ -101,7 +98,7 @@ fn throughput(bench: &Bench<'_>, alone: &Alone<'_>, arguments: &Arguments) -> Re
     Ok(())
 }
 
-fn lone_records(bench: &Bench<'_>, alone: &Alone<'_>) -> Result<()> {
+fn lone_records(bench: &Bench<'_>, alone: &Alone) -> Result<()> {
     let topic = "lone";
     bench.at(|at| at.create_topic(topic, 1))?;
     let gap_ms = u64::from(1_000 / LONE_PER_SECOND);
@@ -163,34 +160,5 @@ impl Bench<'_> {
         let metrics = page(self.broker.http_port(), "/metrics")?;
         let lines = metrics.lines().filter(|line| line.starts_with("highwater_bucket_requests_total{"));
         lines.map(|line| line.rsplit(' ').next().unwrap_or_default().parse::<f64>().context("a number")).sum()
-    }
-}
-
-/// The store without a broker.
-struct Alone<'a> {
-    program: &'a Path,
-    endpoint: String,
-}
-
-struct Puts {
-    bytes_per_second: f64,
-    p50_us: f64,
-    p99_us: f64,
-}
-
-impl Alone<'_> {
-    fn puts(&self, count: u64, bytes: u64, in_flight: u64, gap_ms: u64) -> Result<Puts> {
-        let mut program = Command::new(self.program);
-        program.arg(format!("s3://{BUCKET}/alone")).arg(&self.endpoint);
-        program.args([count, bytes, in_flight, gap_ms].map(|number| number.to_string()));
-        program.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
-        let said = command::output(&mut program)?;
-        let numbers: Vec<f64> = said.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-        match numbers.as_slice() {
-            [bytes_per_second, p50_us, p99_us] => {
-                Ok(Puts { bytes_per_second: *bytes_per_second, p50_us: *p50_us, p99_us: *p99_us })
-            }
-            _ => anyhow::bail!("cannot read put_rate: {said}"),
-        }
     }
 }

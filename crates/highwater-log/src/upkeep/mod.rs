@@ -58,10 +58,14 @@ impl Upkeep {
         let mut compaction = Compaction::new(Arc::clone(&self.shared), Arc::clone(&self.shard), self.epoch);
         loop {
             self.shared.env.sleep(self.pause()).await;
-            self.retire().await;
-            compaction.pass().await;
-            if let Err(error) = self.sweep(&mut past).await {
-                tracing::warn!(shard = %self.shard.id, %error, "objects that nobody needs could not be deleted; trying again");
+            // In turns, so that nothing waits until all is compacted.
+            let mut more = true;
+            while std::mem::take(&mut more) {
+                self.retire().await;
+                more = compaction.step().await;
+                if let Err(error) = self.sweep(&mut past).await {
+                    tracing::warn!(shard = %self.shard.id, %error, "objects that nobody needs could not be deleted; trying again");
+                }
             }
         }
     }

@@ -28,8 +28,6 @@ use crate::shard::Shard;
 use crate::shard::compactions::NotCommitted;
 use crate::shared::Shared;
 
-/// Jobs of one pass.
-const JOBS_A_PASS: usize = 64;
 /// Partitions that are looked at under one lock.
 const PARTITIONS_AT_ONCE: usize = 1_000;
 /// Runs beyond which compaction works as long as it rests; below it rests three times as long.
@@ -59,30 +57,29 @@ impl Compaction {
         Self { shared, shard, epoch, barred: BTreeSet::new() }
     }
 
-    /// Jobs until none is worth it, or one fails: then it is tried again by the next pass.
-    pub async fn pass(&mut self) {
-        for _ in 0..JOBS_A_PASS {
-            let sizes = Sizes { segment: self.shared.options.compaction_bytes };
-            let stats = self.stats();
-            let Some(run) = plan::choose(&stats, &self.barred, sizes) else {
-                return;
-            };
-            let Ok(turn) = Arc::clone(&self.shared.compaction).acquire_owned().await else {
-                return;
-            };
-            let rest = if stats.len() > BACKLOG { 1 } else { 3 };
-            let outcome = self.job(run, sizes, rest).await;
-            drop(turn);
-            match outcome {
-                Ok(()) => {}
-                Err(JobError::Write(error @ (WriteError::Damaged { .. } | WriteError::Segment(_)))) => {
-                    tracing::error!(shard = %self.shard.id, %error, "a segment cannot be compacted and is left as it is");
-                    self.barred.extend(stats.iter().map(|stat| stat.run).filter(|one| run.contains(one)));
-                }
-                Err(error) => {
-                    tracing::warn!(shard = %self.shard.id, %error, "compaction did not come to be; trying again");
-                    return;
-                }
+    /// The job that is worth it most. `false`: there is none, or it failed and is for the next pass.
+    pub async fn step(&mut self) -> bool {
+        let sizes = Sizes { segment: self.shared.options.compaction_bytes };
+        let stats = self.stats();
+        let Some(run) = plan::choose(&stats, &self.barred, sizes) else {
+            return false;
+        };
+        let Ok(turn) = Arc::clone(&self.shared.compaction).acquire_owned().await else {
+            return false;
+        };
+        let rest = if stats.len() > BACKLOG { 1 } else { 3 };
+        let outcome = self.job(run, sizes, rest).await;
+        drop(turn);
+        match outcome {
+            Ok(()) => true,
+            Err(JobError::Write(error @ (WriteError::Damaged { .. } | WriteError::Segment(_)))) => {
+                tracing::error!(shard = %self.shard.id, %error, "a segment cannot be compacted and is left as it is");
+                self.barred.extend(stats.iter().map(|stat| stat.run).filter(|one| run.contains(one)));
+                true
+            }
+            Err(error) => {
+                tracing::warn!(shard = %self.shard.id, %error, "compaction did not come to be; trying again");
+                false
             }
         }
     }
