@@ -38,7 +38,7 @@ pub struct Compaction {
     shared: Arc<Shared>,
     shard: Arc<Shard>,
     epoch: Epoch,
-    /// Runs with damage: they are left as they are.
+    /// Runs that could not be compacted: they are left as they are.
     barred: BTreeSet<Run>,
 }
 
@@ -72,7 +72,11 @@ impl Compaction {
         drop(turn);
         match outcome {
             Ok(()) => true,
-            Err(JobError::Write(error @ (WriteError::Damaged { .. } | WriteError::Segment(_)))) => {
+            // Neither passes by itself.
+            Err(
+                error @ (JobError::Write(WriteError::Damaged { .. } | WriteError::Segment(_))
+                | JobError::NotCommitted(NotCommitted::Refused(_))),
+            ) => {
                 tracing::error!(shard = %self.shard.id, %error, "a segment cannot be compacted and is left as it is");
                 self.barred.extend(stats.iter().map(|stat| stat.run).filter(|one| run.contains(one)));
                 true
