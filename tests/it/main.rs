@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the test's failure")]
 
 mod admin;
+mod bad_bucket;
 mod bad_input;
 mod bucket;
 mod codecs;
@@ -10,12 +11,15 @@ mod compaction;
 mod configuration;
 mod connections;
 mod credentials;
+mod cut_connections;
 mod flights;
+mod full_disk;
 mod groups;
 mod kafka_tools;
 mod kill;
 mod observability;
 mod operator;
+mod paused;
 mod read_cache;
 mod readme;
 mod recreated;

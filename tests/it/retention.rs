@@ -17,7 +17,7 @@ use highwater_tests::wait;
 use highwater_tests::walk::Walk;
 use serde_json::Value;
 
-use crate::stage::in_place;
+use crate::stage::{create, in_place};
 
 const PARTITIONS: u32 = 4;
 /// A short grace, looks often, and small segments: few of them hold records of two topics.
@@ -50,7 +50,7 @@ fn goes_and_stays(parts: &Parts, place: &Place, store: impl Fn() -> Store) -> Re
     let at = At { broker: &address, parts, place };
     let flights = Flights::read(&parts.flights())?;
     for (topic, config) in [("aged", "retention.ms=1000"), ("limited", LIMITED), ("endless", "retention.ms=-1")] {
-        create(&at, topic, config)?;
+        create(&at, topic, PARTITIONS, config)?;
     }
     at.create_topic("kept", PARTITIONS)?;
     at.create_topic("gone", PARTITIONS)?;
@@ -99,12 +99,6 @@ fn settled(data: &Path, place: &Place, store: &Store, most: u64) -> Result<Walk>
     })
     .with_context(|| format!("{last:?}, at most {most} bytes are to be kept"))?;
     Ok(last)
-}
-
-fn create(at: &At<'_>, topic: &str, config: &str) -> Result<()> {
-    let mut command = without_settings(&highwater_binary()?);
-    command.args(["topic", "create", topic, "-p", &PARTITIONS.to_string(), "-c", config, "--bootstrap", at.broker]);
-    Said::by(&mut command, at.place, DEADLINE)?.expect(0, &["created topic"])
 }
 
 fn flights_bytes(flights: &Flights) -> u64 {

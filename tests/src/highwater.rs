@@ -68,6 +68,13 @@ impl Highwater {
 
     /// As [`Highwater::start`], with more flags.
     pub fn start_with(binary: &Path, data: &Path, log: PathBuf, store: Store, flags: &[&str]) -> Result<Self> {
+        let mut broker = Self::launch(binary, data, log, store, flags)?;
+        broker.wait_until_ready()?;
+        Ok(broker)
+    }
+
+    /// As [`Highwater::start_with`], without waiting: for a broker that another one keeps waiting.
+    pub fn launch(binary: &Path, data: &Path, log: PathBuf, store: Store, flags: &[&str]) -> Result<Self> {
         fs::create_dir_all(data)?;
         let mut broker = Self {
             binary: binary.to_path_buf(),
@@ -79,24 +86,45 @@ impl Highwater {
             http_port: ports::free()?,
             process: None,
         };
-        broker.up()?;
+        broker.spawn()?;
         Ok(broker)
     }
 
     /// Starts it on its data and waits until it is ready.
     pub fn up(&mut self) -> Result<()> {
+        self.spawn()?;
+        self.wait_until_ready()
+    }
+
+    /// Starts it on its data.
+    fn spawn(&mut self) -> Result<()> {
         let mut command = serve(&self.binary, &self.data, self.port, self.http_port);
         command.args(self.store.flags()).args(&self.flags);
-        let process = self.process.insert(Process::start("highwater", &mut command, &self.log)?);
-        let address = format!("127.0.0.1:{}", self.port);
-        let http_port = self.http_port;
-        wait::until(READY_DEADLINE, "Highwater to be ready", || {
+        self.process = Some(Process::start("highwater", &mut command, &self.log)?);
+        Ok(())
+    }
+
+    /// Waits until it serves.
+    pub fn wait_until_ready(&mut self) -> Result<()> {
+        self.wait_until_ready_by(READY_DEADLINE)
+    }
+
+    /// As [`Highwater::wait_until_ready`], with a deadline of one's own.
+    pub fn wait_until_ready_by(&mut self, deadline: Duration) -> Result<()> {
+        let (address, http_port) = (self.address(), self.http_port);
+        let process = self.process()?;
+        wait::until(deadline, "Highwater to be ready", || {
             if let Some(status) = process.ended()? {
                 bail!("ended with {status}: {}", process.log_tail());
             }
             Ok(http::status(http_port, "/readyz") == Some(200) && raw::answers(&address))
         })
         .with_context(|| process.log_tail())
+    }
+
+    /// `host:port` for Kafka's clients.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// Where Kafka's clients connect.

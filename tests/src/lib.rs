@@ -18,7 +18,10 @@
 //! | [`flights`] | the data set and the proof that all of it arrived |
 //! | [`memory`] | what a process has resident |
 //! | [`load`] | a producer under way that tells each acknowledgement |
+//! | [`history`] | what a reader has seen of such a load, and whether it is all |
 //! | [`kill`] | rounds of `kill -9` under load |
+//! | [`faults`] | a bucket's service that fails on purpose, before a real one |
+//! | [`dice`] | chance that a seed repeats |
 //! | [`raw`] | Kafka frames by hand, well formed or not |
 //!
 //! The broker is a black box here: nothing in this package names another crate of the workspace, so
@@ -30,8 +33,11 @@ pub mod aws_services;
 pub mod bad_s3;
 pub mod certificates;
 pub mod clients;
+pub mod dice;
+pub mod faults;
 pub mod flights;
 pub mod highwater;
+pub mod history;
 pub mod http;
 pub mod kill;
 pub mod load;

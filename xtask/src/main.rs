@@ -41,6 +41,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Deterministic simulation of several brokers, a history for each seed.
+    Sim {
+        /// What is handed on to the simulation: `--seeds N --from S`, `--seed S --trace`, `--without NAME`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Generates the Kafka messages of highwater-wire from its schema.
     Codegen {
         /// Only says whether the generated files are up to date.
@@ -62,6 +68,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::CheckJournal { arguments } => check_journal(&arguments),
+        Command::Sim { arguments } => simulate(&arguments),
         Command::Codegen { check } => codegen::run(check),
         Command::Chaos(command) => chaos::run(&command),
         Command::Ci => lint::run().and_then(|()| test::run(&test::Arguments::default())),
@@ -79,5 +86,11 @@ fn check_journal(arguments: &[String]) -> anyhow::Result<()> {
     let mut cargo = command::cargo();
     cargo.args(["run", "--release", "--quiet", "-p", "highwater-journal"]);
     cargo.args(["--bin", "journal-check", "--"]).args(arguments);
+    command::run(&mut cargo)
+}
+
+fn simulate(arguments: &[String]) -> anyhow::Result<()> {
+    let mut cargo = command::cargo();
+    cargo.args(["run", "--release", "--quiet", "-p", "highwater-sim", "--bin", "sim", "--"]).args(arguments);
     command::run(&mut cargo)
 }

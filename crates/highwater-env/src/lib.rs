@@ -4,17 +4,19 @@
 //! file (clippy's disallowed methods enforce it); so a simulation can stand in for all of them.
 //!
 //! - [`clock`]: monotonic time, wall time, sleeping. - [`random`]: numbers.
-//! - [`tasks`]: spawning, blocking work. - [`disk`]: files. - [`aligned`]: buffers for them.
-//! - [`metrics`]: what operators see. - [`real`]: the machine's own. - [`sim`]: seeded and virtual, for tests.
+//! - [`tasks`]: spawning, blocking work. - [`watch`]: a value to wait on. - [`disk`]: files. - [`aligned`]: buffers for them.
+//! - [`marks`]: what a simulation hears. - [`metrics`]: what operators see. - [`real`]: the machine's own. - [`sim`]: seeded and virtual, for tests.
 
 pub mod aligned;
 pub mod clock;
 pub mod disk;
+pub mod marks;
 pub mod metrics;
 pub mod random;
 pub mod real;
 pub mod sim;
 pub mod tasks;
+pub mod watch;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -69,7 +69,7 @@ impl SharedJournal {
             let (snapshot, date) = files.latest().await?;
             let from = snapshot.as_ref().map_or(TrimPoint::GENESIS, |snapshot| snapshot.point);
             let author = files.log.author();
-            let mut machine = Shared::new(from, author, files.log.proof_ms(), Rules::ALL);
+            let mut machine = Shared::new(from, author, files.log.proof_ms(), Rules::in_force());
             machine.handle(files.log.now(), &Event::Prove { date: date.0 }, &mut Vec::new());
             let mut headers = Headers::default();
             headers.restart(from.number, true);

@@ -21,14 +21,19 @@ impl Partition {
         if before < 0 || before > marks.high_watermark {
             return Err(DeleteError::OutOfRange);
         }
-        if before > marks.log_start {
-            self.flush_below(before);
-            let deleted = self.shard.log_starts.ask(self.tp, before);
+        let start = before.max(marks.log_start);
+        // Readers stop at a log start before its edit is durable: one that is still under way is waited for,
+        // too, since a takeover would not find it where it was acknowledged to be.
+        let durable = before <= marks.log_start && self.shard.edits.lock().settled().is_some();
+        if start > 0 && !durable {
+            self.flush_below(start);
+            let deleted = self.shard.log_starts.ask(self.tp, start);
             if deleted.await.is_err() {
                 return Err(self.marks().err().map_or(DeleteError::NotLeader, unreadable));
             }
         }
-        self.marks().map(|marks| marks.log_start).map_err(unreadable)
+        self.marks().map_err(unreadable)?;
+        Ok(start)
     }
 
     /// Has the flusher hurry if the bucket does not have everything below `end`.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use highwater_env::{Env, TaskHandle};
+use highwater_env::{Env, TaskHandle, watch};
 use highwater_meta::MetaClient;
 use highwater_store::Store;
 use highwater_types::{Incarnation, ShardId, TopicId, TopicPartition};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 use crate::api::PartitionError;
 use crate::flush::pace::Pacer;
@@ -144,8 +144,7 @@ impl Engine {
     /// later are not acknowledged. May be given up at any time: what is not flushed is in the log.
     pub async fn shutdown(self) {
         self.following.abort();
-        // Nobody may be listening any more if a shard was lost.
-        let _ = self.draining.send(true);
+        self.draining.send(true);
         for shard in self.shared.shards.iter() {
             shard.flush.notify_one();
         }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use highwater_env::TaskHandle;
+use highwater_env::marks::met;
+use highwater_env::{TaskHandle, watch};
 use highwater_journal::WriteError;
 use highwater_types::{Epoch, ShardId};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::flush::committer::{Committer, Ended};
 use crate::flush::flusher::Flusher;
@@ -144,6 +145,7 @@ pub fn supervise(shared: Arc<Shared>, leading: Leading, draining: watch::Receive
 }
 
 fn broken(shard: &Shard, epoch: Epoch, why: &str) {
+    met("shard-broken");
     tracing::error!(
         shard = %shard.id, %epoch, why,
         "the shard stops: its objects contradict each other and must be looked at before a restart"
@@ -153,6 +155,7 @@ fn broken(shard: &Shard, epoch: Epoch, why: &str) {
 /// Nothing more is acknowledged. What only our disk has is a deposed tail: it goes to a side file
 /// before anything else is written or released. `false` if the engine drained before that.
 async fn step_down(shared: &Shared, shard: &Arc<Shard>, epoch: Epoch, draining: &watch::Receiver<bool>) -> bool {
+    met("deposed-while-alive");
     shared.options.metrics.lost();
     let (tail, last, effects, open) = {
         let mut live = shard.live.lock();
@@ -182,7 +185,7 @@ async fn step_down(shared: &Shared, shard: &Arc<Shard>, epoch: Epoch, draining: 
             ),
         }
         // Not released: the next start finds the frames in the log.
-        if *draining.borrow() {
+        if draining.look(|draining| *draining) {
             return false;
         }
         shared.env.sleep(RETRY_AFTER).await;
@@ -195,7 +198,7 @@ async fn step_down(shared: &Shared, shard: &Arc<Shard>, epoch: Epoch, draining: 
 async fn come_back(shared: &Arc<Shared>, shard: &Arc<Shard>, draining: &watch::Receiver<bool>) -> Option<Leading> {
     loop {
         shared.env.sleep(RETRY_AFTER).await;
-        if *draining.borrow() {
+        if draining.look(|draining| *draining) {
             return None;
         }
         match recover::take_over(shared, shard.id, Tail::SetAside).await {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use highwater_env::marks::{is_off, met};
 use highwater_format::segment::{Footer, Tail as FooterTail};
 use highwater_journal::{
     Claim, EntryRef, Journal, JournalOptions, Loaded, SnapshotJournal, TakeOverError, TrimPoint, TrimSource,
@@ -257,9 +258,10 @@ impl Lineage {
     /// before its leader died for good, is taken for one that never used it.)
     fn starts(self, next: &Self, shared: &Shared, shard: ShardId, manifest: &Manifest) -> Vec<Start> {
         let same_tail = next.since == self.since && next.owner == self.owner;
-        if self.owner == 0 || same_tail {
+        if self.owner == 0 || same_tail || is_off("offset-reserve") {
             return Vec::new();
         }
+        met("gap-left-by-takeover");
         let known = |tp| manifest.partitions.get(&tp).map_or((0, false), |known| (known.log_end, known.reserved));
         let partitions = shared.partitions_of(shard).into_iter();
         let given = partitions.filter(|(tp, settings)| settings.durability.uses_wal() || known(*tp).1);

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::future::{Either, select};
+use highwater_env::marks::{is_off, met};
 use highwater_types::{Epoch, ShardId};
 
 use crate::leader::Leading;
@@ -50,6 +51,7 @@ struct Counts {
 /// Reads the log from its oldest file on. The shards are led, but not open yet.
 pub async fn replay(shared: &Arc<Shared>, leading: &mut [Leading], mut recovered: Recovered) -> Result<(), StartError> {
     if let Some(torn) = &recovered.truncated {
+        met("torn-end-of-log");
         tracing::info!(?torn, "the end of the write-ahead log was not synced and is cut off");
     }
     let mut counts = Counts::default();
@@ -64,10 +66,12 @@ pub async fn replay(shared: &Arc<Shared>, leading: &mut [Leading], mut recovered
             Fate::Replayed => {
                 // The flush of this frame releases all that come before it.
                 aside.write(shared).await?;
+                met("records-replayed");
                 counts.replayed += 1;
                 insert(shared, leading, &frame);
             }
             Fate::Deposed => {
+                met("deposed-tail-at-replay");
                 counts.deposed += 1;
                 aside.push(frame);
                 if aside.bytes >= SET_ASIDE_BYTES {
@@ -128,7 +132,8 @@ fn fate(leading: &[Leading], frame: &RecoveredFrame) -> Fate {
     let live = leading.shard.live.lock();
     let partition = live.slots.get(&frame.tp).and_then(|slot| live.partition(*slot));
     let Some(partition) = partition.filter(|partition| !partition.deleted) else { return Fate::Deleted };
-    if frame.epoch < leading.since || frame.epoch >= leading.epoch {
+    let deposed = frame.epoch < leading.since || frame.epoch >= leading.epoch;
+    if deposed && !is_off("deposed-tail") {
         // Of before the takeover by another broker: the bucket may have got it in time.
         let in_bucket = leading.shard.committed.read().partitions.get(&frame.tp).is_some_and(|record| {
             let held = record.extent_at(header.base_offset).is_some_and(|e| e.first_offset <= header.base_offset);

@@ -4,11 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use highwater_env::{Env, TaskHandle};
+use highwater_env::{Env, TaskHandle, watch};
 use highwater_store::Store;
 use highwater_types::{Incarnation, TopicId};
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::alter_configs::{AlterConfigs, ConfigChanges, ConfigTarget};
 use crate::driver::{Driver, Shared};

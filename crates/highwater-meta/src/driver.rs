@@ -10,8 +10,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures::future::{Either, select};
-use highwater_env::Env;
-use tokio::sync::{mpsc, oneshot, watch};
+use highwater_env::{Env, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::apply::apply;
 use crate::draft::Draft;
@@ -317,7 +317,7 @@ impl Driver {
     fn publish(&self, state: ClusterState) {
         let version = state.version;
         self.shared.state.store(Arc::new(state));
-        self.shared.version.send_replace(version);
+        self.shared.version.send(version);
     }
 
     /// Nothing is read or written any more: the last good state stays.

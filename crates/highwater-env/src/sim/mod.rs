@@ -1,10 +1,11 @@
-//! A seeded, virtual world for tests; it runs on an ordinary tokio test runtime.
+//! A seeded, virtual world for tests; it runs on an ordinary tokio test runtime, or on its own executor.
 //!
 //! - [`clock`]: time that stands still until it is advanced. - [`random`]: numbers from a seed.
-//! - [`tasks`]: tasks without threads. - [`disk`]: files in memory that crash and fail on demand.
+//! - [`tasks`]: tasks without threads. - [`executor`]: tasks of several processes, in an order drawn by a seed. - [`disk`]: files in memory that crash and fail on demand.
 
 pub mod clock;
 pub mod disk;
+pub mod executor;
 pub mod random;
 pub mod tasks;
 
@@ -14,6 +15,7 @@ use crate::Env;
 
 pub use clock::SimClock;
 pub use disk::{DiskFaults, SimDisk};
+pub use executor::{NodeId, SimExecutor};
 pub use random::SimRandom;
 pub use tasks::SimTasks;
 

@@ -4,6 +4,10 @@
 //! moment that the answer came. Both uses err to the safe side: *now* is the date plus the time
 //! since the request was sent (never too early, but for the clock's resolution), a *proof* is the
 //! date less the time that the request took (never too late).
+//!
+//! *Now* follows the request that was sent last, also back: an answer that took long makes it too late by
+//! that long, and with the latest of all dates one slow request would make every proof look old for good.
+//! (Two frontends' dates may go back by their skew, for which the proof leaves room.)
 
 use std::time::Duration;
 
@@ -35,8 +39,7 @@ impl BucketClock {
         let at = self.env.now();
         let took = at.since(sent);
         let mut last = self.last.lock();
-        let ahead = last.is_none_or(|(known, seen)| advanced(date.0, took) > advanced(known, at.since(seen)));
-        if ahead {
+        if last.is_none_or(|(_, seen)| sent >= seen) {
             *last = Some((date.0, sent));
         }
         date.0.saturating_sub(millis(took))
@@ -49,4 +52,27 @@ fn advanced(date: Date, by: Duration) -> Date {
 
 fn millis(duration: Duration) -> Date {
     Date::try_from(duration.as_millis()).unwrap_or(Date::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_env::SimEnv;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_slow_answer_is_made_up_for_by_the_next() {
+        let sim = SimEnv::new(1);
+        let clock = BucketClock::new(sim.env.clone());
+        let slow = sim.env.now();
+        sim.clock.advance(Duration::from_secs(30)).await;
+        // The bucket looked at its clock when it answered, not when it was asked.
+        assert_eq!(clock.observe(BucketTime(100_000), slow), 70_000, "proves what was 30 s ago");
+        assert_eq!(clock.now(), Some(130_000), "30 s too late");
+        let quick = sim.env.now();
+        assert_eq!(clock.observe(BucketTime(100_000), quick), 100_000);
+        assert_eq!(clock.now(), Some(100_000));
+        clock.observe(BucketTime(100_000), slow);
+        assert_eq!(clock.now(), Some(100_000), "an answer that comes after a later one's");
+    }
 }

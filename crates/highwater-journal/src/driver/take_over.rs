@@ -68,7 +68,7 @@ impl Journal {
             return Err(TakeOverError::TooLarge(detail));
         }
         let author = self.author();
-        let candidate = Candidate::new(author, claim, self.options().window, self.proof_ms(), Rules::ALL);
+        let candidate = Candidate::new(author, claim, self.options().window, self.proof_ms(), Rules::in_force());
         let headers = Headers::default();
         let run = Run {
             journal: self,

@@ -7,6 +7,7 @@ use highwater_store::BucketTime;
 use super::Journal;
 use super::found::{EntryRef, FenceRef, Found};
 use super::headers::Headers;
+use super::retry::pause;
 use super::trims::TrimSource;
 use crate::error::WalkError;
 use crate::machine::{Command, Event, Kind, Reader, Rules, TrimPoint};
@@ -53,7 +54,7 @@ impl Journal {
     /// for each entry and one for the end; the trim point is read again when the proof grows old.
     #[must_use]
     pub fn tail(&self, trims: Arc<dyn TrimSource>, from: TrimPoint) -> Tail {
-        let reader = Reader::new(from, self.shared.epochs, self.proof_ms(), Rules::ALL);
+        let reader = Reader::new(from, self.shared.epochs, self.proof_ms(), Rules::in_force());
         Tail { journal: self.clone(), trims, reader, headers: Headers::default(), found: Vec::new(), list: false }
     }
 
@@ -119,17 +120,24 @@ impl Tail {
         self.headers.restart(self.position().number, std::mem::take(&mut self.list));
         let mut commands = Vec::new();
         self.reader.handle(self.journal.now(), &Event::Poll, &mut commands);
+        let mut proofs = 0;
         loop {
             let mut event = None;
             for command in std::mem::take(&mut commands) {
                 match command {
                     Command::ReadTrim => {
+                        // A proof that was too old when it came: the bucket is slow.
+                        if proofs > 0 {
+                            self.journal.shared.env.sleep(pause(&self.journal.shared.env, proofs)).await;
+                        }
+                        proofs += 1;
                         let sent = self.journal.shared.env.now();
                         let (point, date) = self.trims.newest().await?;
                         let date = self.journal.shared.clock.observe(date, sent);
                         event = Some(Event::Trim { point, date });
                     }
                     Command::ReadHeader { number } => {
+                        proofs = 0;
                         let found = self.headers.get(&self.journal, number).await?;
                         let seen = found.map(Found::seen).transpose()?;
                         event = Some(Event::Header { number, seen });

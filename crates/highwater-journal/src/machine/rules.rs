@@ -89,6 +89,13 @@ impl Rules {
         Self { off: Some(rule) }
     }
 
+    /// What a driver gives to its machines: all of them, but for the one that a simulation has switched off.
+    #[must_use]
+    pub fn in_force() -> Self {
+        let off = Rule::EVERY.into_iter().find(|rule| highwater_env::marks::is_off(rule.name()));
+        Self { off }
+    }
+
     /// Whether `rule` is on.
     #[must_use]
     pub fn hold(self, rule: Rule) -> bool {

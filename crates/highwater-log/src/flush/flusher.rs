@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use futures::future::{Either, select};
+use highwater_env::watch;
 use highwater_env::{Env, Instant};
 use highwater_journal::{Pending, Writer};
 use highwater_store::Body;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::pace::Pacer;
 use super::seal;
@@ -99,7 +100,7 @@ impl Flusher {
     }
 
     fn decide(&self) -> Decision {
-        let draining = *self.draining.borrow();
+        let draining = self.draining.look(|draining| *draining);
         let now = self.env.now();
         let live = self.shard.live.lock();
         let Some(since) = live.open_since else {

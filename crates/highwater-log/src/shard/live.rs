@@ -10,6 +10,7 @@ use std::sync::{Arc, Weak};
 use bytes::{Bytes, BytesMut};
 use highwater_batch::StoredBatch;
 use highwater_env::Instant;
+use highwater_env::marks::{is_off, met};
 use highwater_meta::TopicSettings;
 use highwater_types::{Epoch, Offset, ShardId, TopicId, TopicPartition};
 
@@ -231,8 +232,8 @@ impl Live {
         let partition = self.partitions.get(slot.0)?;
         Some(Marks {
             log_start: partition.log_start,
-            high_watermark: partition.high_watermark,
-            last_stable: partition.high_watermark,
+            high_watermark: partition.readable_end(),
+            last_stable: partition.readable_end(),
             log_end: partition.next_offset,
             leader_epoch: epoch.as_leader_epoch(),
         })
@@ -490,16 +491,20 @@ impl PartitionLive {
         let producer_id = sequence.producer_id;
         match self.producers.check(sequence, now_ms, expiration_ms) {
             Ok(Checked::New) => Ok(None),
-            Ok(Checked::Duplicate(known)) => Ok(Some(Sequenced {
-                outcome: Appended {
-                    base_offset: known.first_offset,
-                    log_append_time_ms: batch.log_append_time_ms,
-                    log_start_offset: self.log_start,
-                },
-                end: known.last_offset + 1,
-                flush: false,
-                bytes: 0,
-            })),
+            Ok(Checked::Duplicate(_)) if is_off("producer-sequences") => Ok(None),
+            Ok(Checked::Duplicate(known)) => {
+                met("duplicate-batch");
+                Ok(Some(Sequenced {
+                    outcome: Appended {
+                        base_offset: known.first_offset,
+                        log_append_time_ms: batch.log_append_time_ms,
+                        log_start_offset: self.log_start,
+                    },
+                    end: known.last_offset + 1,
+                    flush: false,
+                    bytes: 0,
+                }))
+            }
             Err(SequenceError::OutOfOrder { expected }) => {
                 Err(AppendError::OutOfOrderSequence { producer_id, expected, got: sequence.first })
             }
@@ -513,6 +518,11 @@ impl PartitionLive {
     fn drop_sealed_tail(&mut self, count: usize) {
         self.sealed -= count;
         self.tail.drain(self.sealed..self.sealed + count);
+    }
+
+    /// What consumers read up to: what is durable.
+    fn readable_end(&self) -> Offset {
+        if is_off("high-watermark-waits") { self.next_offset } else { self.high_watermark }
     }
 
     /// Whether the bucket has everything.

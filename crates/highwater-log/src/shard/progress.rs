@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
+use highwater_env::marks::is_off;
 use highwater_types::{Offset, TopicPartition};
 
 use super::live::{Live, PartitionLive, Retained, Sealed, Slot};
@@ -150,7 +151,7 @@ impl Live {
     pub fn await_durable(&mut self, slot: Slot, end: Offset, outcome: Appended, sender: TicketSender) -> Effects {
         let mut effects = Effects::default();
         match self.partitions.get_mut(slot.0) {
-            Some(partition) if end > partition.high_watermark => {
+            Some(partition) if end > partition.high_watermark && !is_off("acknowledged-when-durable") => {
                 // Nearly always the last one; a duplicate may wait for an earlier offset.
                 let at = partition.pending.partition_point(|ack| ack.end <= end);
                 partition.pending.insert(at, super::live::PendingAck { end, outcome, sender });

@@ -15,6 +15,7 @@ pub mod retention;
 use std::sync::Arc;
 
 use futures::future::join_all;
+use highwater_env::marks::met;
 use highwater_journal::{Journal, SnapshotJournal, Unreferenced, WalkError};
 use highwater_store::BucketTime;
 use highwater_types::Epoch;
@@ -101,6 +102,7 @@ impl Upkeep {
             return;
         };
         for ((start, bytes), _) in due.iter().zip(&done).filter(|(_, done)| done.is_ok()) {
+            met("records-retired");
             self.shared.options.metrics.retired(*bytes);
             tracing::debug!(partition = %start.tp, log_start = start.offset, bytes, "records went by retention");
         }
@@ -122,6 +124,9 @@ impl Upkeep {
         let references = needed.flushes();
         for _ in 0..PAGES_A_PASS {
             let swept = self.segments.sweep_unreferenced(&mut past.flushes, &references).await?;
+            if swept.deleted > 0 {
+                met("objects-swept");
+            }
             self.shared.options.metrics.swept(swept.deleted);
             more = edits.more || swept.more;
             if past.flushes.round_is_done() {

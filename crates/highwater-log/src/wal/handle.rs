@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use highwater_env::watch;
 use highwater_env::{Env, OpenMode, TaskHandle};
 use highwater_format::wal::{FileHeader, FileState};
 use highwater_types::{Epoch, ShardId};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use crate::wal::api::{Frame, WalError, WalFull, WalListener, WalOptions, WalSeq, WalUsage};
 use crate::wal::discover::{Discovery, discover};
@@ -167,7 +168,7 @@ impl Wal {
         tasks.writer.ended().await;
         tasks.files.ended().await;
         mark_released(shared).await;
-        self.owner.closed.send_replace(true);
+        self.owner.closed.send(true);
     }
 }
 

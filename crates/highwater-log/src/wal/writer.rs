@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use highwater_env::marks::{is_off, met};
 use highwater_env::{AlignedBuf, File};
 use highwater_format::wal::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind, FILE_HEADER_BYTES, FileHeader, census_block};
 
@@ -80,7 +81,10 @@ async fn commit(shared: &Shared, current: &mut Option<Current>, mut pending: Pen
         state.recycle_buffer(&shared.options, pending.bytes, body_bytes);
     }
     shared.chores.notify_one();
-    if synced {
+    if !synced {
+        met("failed-sync");
+    }
+    if synced || is_off("failed-sync-is-final") {
         shared.listener.synced(last);
     } else {
         // Nothing is written behind a failure: the file is left, frames to come go to another one.

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use highwater_log::{Acks, AppendError, DeleteError, Isolation, OffsetQuery, ReadError};
 
+use highwater_store::{Fault, FaultRule, RequestKind};
+
 use crate::faults::answered_after;
-use crate::world::{World, plain, sequenced};
+use crate::world::{World, plain, sequenced, values};
 
 const LOCAL: &[(&str, &str)] = &[("highwater.durability", "local")];
 const OBJECT: &[(&str, &str)] = &[("highwater.durability", "object")];
@@ -125,4 +127,38 @@ fn producers_are_told() {
     assert_eq!((producers[0].producer_id, producers[0].epoch, producers[0].last_sequence), (7, 2, 2));
     assert!(broker.partition(tp).bytes().unwrap() > 0);
     assert_eq!(broker.partition(tp).readable_end(Isolation::ReadUncommitted), Ok(3));
+}
+
+#[test]
+fn a_repetition_waits_for_the_edit_that_is_under_way() {
+    let mut world = World::new(98);
+    let broker = world.start(1);
+    let tp = broker.create("t", 1, &[("highwater.durability", "object")])[0];
+    for value in 0..10 {
+        broker.append(tp, &[value]).unwrap();
+    }
+    // The edit that moves the log start never comes to be durable.
+    world.bucket.script(FaultRule {
+        kind: Some(RequestKind::Create),
+        name_contains: "/manifest/log/".into(),
+        skip: 0,
+        times: u32::MAX,
+        fault: Fault::Unavailable,
+    });
+    let delete = |before| {
+        let partition = broker.partition(tp);
+        let mut deleting = Box::pin(async move { partition.delete_records(Some(before)).await });
+        broker.run(async { assert!(futures::FutureExt::now_or_never(&mut deleting).is_none(), "not durable") });
+        broker.tick(2_000);
+        broker.run(async { assert!(futures::FutureExt::now_or_never(&mut deleting).is_none(), "still not") });
+    };
+    delete(7);
+    assert_eq!(broker.partition(tp).marks().unwrap().log_start, 7, "readers stop there at once");
+    // Somebody asks for the same, or for less: what they are told must outlive a takeover.
+    delete(7);
+    delete(3);
+    broker.kill();
+    world.bucket.heal();
+    let broker = world.start(2);
+    assert_eq!(values(&broker, tp), (0..10).collect::<Vec<u64>>());
 }

@@ -29,10 +29,10 @@ async fn create(
 async fn a_topic_is_found_by_name_and_id() {
     let client = client(4).await;
     let mut changes = client.changes();
-    assert_eq!(*changes.borrow_and_update(), 1);
+    assert_eq!(changes.look(|version| *version), 1);
     let topic = create(&client, NewTopic::new("flights", 8)).await.unwrap();
-    assert!(changes.has_changed().unwrap());
-    assert_eq!(*changes.borrow_and_update(), 2);
+    changes.changed().await.unwrap();
+    assert_eq!(changes.look(|version| *version), 2);
     let state = client.state();
     assert_eq!(state.cluster_id_text().len(), 22);
     assert_eq!(state.shards, 4);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use futures::future::{Either, select};
 use highwater_env::Instant;
+use highwater_env::marks::met;
 use highwater_store::{Body, StoreErrorKind};
 
 use super::flying::Landed;
@@ -58,6 +59,7 @@ impl Inner {
                 Either::Left((answer, _)) => answer,
                 Either::Right(((), create)) => {
                     if self.core.lock().latency.take_hedge() {
+                        met("hedged-put");
                         shared.options.metrics.hedged();
                         self.drive_as(&Event::Resend { number }, None, Some(number));
                     }
@@ -94,6 +96,7 @@ impl Inner {
         env.sleep(pause(env, attempt.attempt)).await;
         let overdue = env.now().since(attempt.first_sent) >= deadline;
         if overdue {
+            met("put-without-answer");
             let journal = &shared.options.prefix;
             tracing::warn!(%journal, number, ?kind, "journal put has no answer before its deadline; looking again");
         }
@@ -109,7 +112,10 @@ impl Inner {
                 return;
             }
             match self.journal.look(number).await {
-                Ok(None) => return self.drive(&Event::Header { number, seen: None }, None),
+                Ok(None) => {
+                    met("nothing-at-number");
+                    return self.drive(&Event::Header { number, seen: None }, None);
+                }
                 Ok(Some(found)) => {
                     return match self.recognise(number, &found) {
                         Ok((seen, landed)) => self.drive(&Event::Header { number, seen: Some(seen) }, landed),
@@ -131,8 +137,10 @@ impl Inner {
     fn recognise(&self, number: u64, found: &Found) -> Result<(Seen, Option<(u64, Landed)>), Corruption> {
         let seen = found.seen()?;
         if !self.author.wrote(number, &seen) {
+            met("committed-by-another");
             return Ok((seen, None));
         }
+        met("lost-response-resolved");
         let sent = self.core.lock().queue.get(number).map(|flying| flying.checksum);
         if sent.is_some_and(|sent| sent != found.checksum) {
             let detail = "it carries our put id but not what we sent".into();
@@ -143,6 +151,7 @@ impl Inner {
 
     /// Reads the trim point, until the store tells.
     async fn prove(self: Arc<Self>) {
+        met("proof-renewed");
         let shared = &self.journal.shared;
         for attempt in 1.. {
             if self.is_over() {

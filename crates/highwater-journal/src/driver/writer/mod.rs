@@ -24,11 +24,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use highwater_env::Instant;
+use highwater_env::watch;
 use highwater_format::entry::ATTRIBUTES_LIMIT;
 use highwater_store::{Body, BucketTime, Etag};
 use highwater_types::Epoch;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot};
 
 use super::Journal;
 use super::trims::TrimSource;
@@ -229,7 +230,7 @@ impl Writer {
         let mut ended = self.inner.ended.subscribe();
         async move {
             match ended.wait_for(Option::is_some).await {
-                Ok(why) => why.clone().unwrap_or(WriteError::Closed),
+                Ok(why) => why.unwrap_or(WriteError::Closed),
                 Err(_) => WriteError::Closed,
             }
         }
@@ -263,7 +264,7 @@ impl Writer {
     }
 
     fn why(&self) -> WriteError {
-        self.inner.ended.borrow().clone().unwrap_or(WriteError::Closed)
+        self.inner.ended.look(Clone::clone).unwrap_or(WriteError::Closed)
     }
 }
 
@@ -283,7 +284,7 @@ impl Inner {
         {
             let mut core = self.core.lock();
             if core.closed || core.leader.ended() {
-                return Err(self.ended.borrow().clone().unwrap_or(WriteError::Closed));
+                return Err(self.ended.look(Clone::clone).unwrap_or(WriteError::Closed));
             }
             core.queue.push(Queued { payload, payload_crc, attributes, done, permit });
         }
@@ -372,7 +373,7 @@ impl Inner {
     }
 
     fn is_over(&self) -> bool {
-        self.ended.borrow().is_some()
+        self.ended.look(Option::is_some)
     }
 
     /// Ends the leadership, once: everything that is not committed fails.

@@ -18,6 +18,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
+use highwater_env::marks::met;
 use highwater_types::{Epoch, TopicPartition};
 
 use self::layout::lay_out;
@@ -31,7 +32,7 @@ use crate::shared::Shared;
 /// Partitions that are looked at under one lock.
 const PARTITIONS_AT_ONCE: usize = 1_000;
 /// Runs beyond which compaction works as long as it rests; below it rests three times as long.
-const BACKLOG: usize = 1_000;
+const BACKLOG: usize = 100;
 
 /// The compaction of one shard under one leader.
 pub struct Compaction {
@@ -113,9 +114,11 @@ impl Compaction {
             self.shared.env.sleep(worked * rest).await;
         }
         let written = segments.len();
+        met("compaction-asks");
         let answer = self.shard.compactions.ask(segments);
         self.shard.log_starts.asked.notify_one();
         answer.await.unwrap_or(Err(NotCommitted::Lost))?;
+        met("segments-compacted");
         self.shared.options.metrics.compacted(replaced.len(), written, bytes);
         tracing::debug!(
             shard = %self.shard.id, from = replaced.len(), to = written, bytes, level = run.level, "segments compacted"

@@ -1,0 +1,37 @@
+//! The hazards that a long run has to meet: each of them was the reason for a protection.
+
+/// Names of marks, in the product and in the simulation itself.
+pub const HAZARDS: &[&str] = &[
+    "back-pressure",
+    "bucket-outage",
+    "committed-by-another",
+    "deposed-tail-at-replay",
+    "deposed-while-alive",
+    "disk-full",
+    "duplicate-batch",
+    "failed-sync",
+    "gap-left-by-takeover",
+    "hedged-put",
+    "killed-at-rest",
+    "killed-in-takeover",
+    "killed-with-unflushed-records",
+    "lost-response-resolved",
+    "nothing-at-number",
+    "objects-swept",
+    "orderly-end",
+    "paused-and-resumed",
+    "power-loss",
+    "proof-renewed",
+    "put-without-answer",
+    "records-retired",
+    "records-replayed",
+    "suspended",
+    "takeover-from-a-live-leader",
+    "topic-deleted",
+    "torn-end-of-log",
+];
+
+/// A run of so many histories has to meet each hazard [`OFTEN`] times.
+pub const LONG_RUN: u64 = 1_000;
+/// See [`LONG_RUN`].
+pub const OFTEN: u64 = 100;

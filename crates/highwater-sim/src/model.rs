@@ -1,0 +1,269 @@
+//! What must hold, whatever happens.
+//!
+//! By partition it keeps every record that was acknowledged or read, and by leader epoch how far readers
+//! saw. No offset ever has two values; what is known stays, but for records of a `local` topic when
+//! another broker may have taken over; nobody sees less than an earlier leader showed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use highwater_env::Instant;
+use highwater_log::Marks;
+
+/// A record as a reader sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub offset: i64,
+    pub value: u64,
+}
+
+/// A record that may not vanish.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    value: u64,
+    /// Who was asked when it became known.
+    broker: usize,
+    /// It was there at some time after this.
+    since: Instant,
+}
+
+/// Offsets of one group.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Commits {
+    /// Greatest that was acknowledged or given out.
+    known: i64,
+    /// Epoch of the coordinator that did.
+    epoch: i32,
+    /// Greatest that was asked for.
+    asked: i64,
+}
+
+/// One partition.
+pub(crate) struct PartitionModel {
+    pub name: String,
+    local: bool,
+    retention: bool,
+    known: BTreeMap<i64, Known>,
+    /// Where each value stands.
+    places: BTreeMap<u64, i64>,
+    /// Lowest and highest high watermark that each epoch has shown.
+    shown: BTreeMap<i32, (i64, i64)>,
+    /// Below it somebody asked to delete.
+    pub asked_start: i64,
+    /// Below it everything was deleted, in this epoch or before.
+    confirmed: (i32, i64),
+}
+
+/// See the module.
+pub(crate) struct Model {
+    pub partitions: Vec<PartitionModel>,
+    /// When each broker was last alive: None if never, the far future while it is.
+    alive_until: Vec<Option<Instant>>,
+    commits: BTreeMap<u64, Commits>,
+    violation: Option<String>,
+}
+
+/// The end of time: of a broker that is alive.
+const STILL: Instant = Instant(u64::MAX);
+/// How long a deposed leader may not know it, at most: a flush, and its put.
+const UNAWARE: Duration = Duration::from_secs(5);
+
+impl Model {
+    pub fn new(brokers: usize) -> Self {
+        Self { partitions: Vec::new(), alive_until: vec![None; brokers], commits: BTreeMap::new(), violation: None }
+    }
+
+    pub fn add(&mut self, name: String, local: bool, retention: bool) {
+        self.partitions.push(PartitionModel {
+            name,
+            local,
+            retention,
+            known: BTreeMap::new(),
+            places: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            asked_start: 0,
+            confirmed: (0, 0),
+        });
+    }
+
+    /// Keeps the first violation.
+    pub fn violated(&mut self, what: String) {
+        self.violation.get_or_insert(what);
+    }
+
+    pub fn violation(&self) -> Option<&String> {
+        self.violation.as_ref()
+    }
+
+    pub fn alive(&mut self, broker: usize) {
+        self.alive_until[broker] = Some(STILL);
+    }
+
+    pub fn dead(&mut self, broker: usize, now: Instant) {
+        self.alive_until[broker] = Some(now);
+    }
+
+    /// Records known so far, for reports.
+    pub fn known(&self) -> usize {
+        self.partitions.iter().map(|partition| partition.known.len()).sum()
+    }
+
+    /// Whether another broker may have taken over since, or just before: who was deposed goes on with
+    /// `local` records until it meets the other's fence.
+    fn may_be_lost(alive_until: &[Option<Instant>], known: &Known) -> bool {
+        let others = alive_until.iter().enumerate().filter(|(broker, _)| *broker != known.broker);
+        others.into_iter().any(|(_, until)| until.is_some_and(|until| until == STILL || until + UNAWARE >= known.since))
+    }
+
+    fn learn(&mut self, partition: usize, broker: usize, since: Instant, record: Seen) {
+        let model = &mut self.partitions[partition];
+        let Seen { offset, value } = record;
+        let name = &model.name;
+        if let Some(before) = model.known.get(&offset) {
+            if before.value != value {
+                let what = format!("{name}: offset {offset} held {}, and holds {value}", before.value);
+                self.violated(what);
+            }
+            return;
+        }
+        let place = model.places.insert(value, offset);
+        if let Some(place) = place.filter(|place| *place != offset && !model.local) {
+            let what = format!("{name}: value {value} stands at {place} and at {offset}");
+            return self.violated(what);
+        }
+        model.known.insert(offset, Known { value, broker, since });
+    }
+
+    /// A batch was acknowledged.
+    pub fn acknowledged(&mut self, partition: usize, broker: usize, asked: Instant, first: i64, values: &[u64]) {
+        for (offset, value) in (first..).zip(values) {
+            self.learn(partition, broker, asked, Seen { offset, value: *value });
+        }
+    }
+
+    /// A reader asked from `from` on and was given these records, in this order.
+    pub fn read(&mut self, partition: usize, broker: usize, asked: Instant, read: &Reading<'_>) {
+        let mut last = read.from - 1;
+        for record in read.records {
+            if record.offset <= last {
+                let what = format!("{}: offset {} came after {last}", self.partitions[partition].name, record.offset);
+                return self.violated(what);
+            }
+            last = record.offset;
+        }
+        let end = if read.whole { i64::MAX } else { last };
+        let model = &self.partitions[partition];
+        let start = read.marks.log_start.max(read.from);
+        if start <= end {
+            let mut given = read.records.iter().map(|record| record.offset).peekable();
+            for (offset, known) in model.known.range(start..=end) {
+                while given.next_if(|given| given < offset).is_some() {}
+                let lost = given.peek() != Some(offset);
+                if lost && !(model.local && Self::may_be_lost(&self.alive_until, known)) {
+                    let what =
+                        format!("{}: offset {offset} (value {}) is known and was not read", model.name, known.value);
+                    return self.violated(what);
+                }
+            }
+        }
+        self.marks(partition, &read.marks, read.whole);
+        for record in read.records {
+            self.learn(partition, broker, asked, *record);
+        }
+    }
+
+    /// A leader showed these marks; `now` if at this moment, not in an answer that took its time.
+    pub fn marks(&mut self, partition: usize, marks: &Marks, now: bool) {
+        let model = &mut self.partitions[partition];
+        let (epoch, high) = (marks.leader_epoch, marks.high_watermark);
+        let below = model.shown.range(..epoch).map(|(_, shown)| shown.1).max().unwrap_or(0);
+        let above = model.shown.range(epoch + 1..).map(|(_, shown)| shown.0).min().unwrap_or(i64::MAX);
+        let shown = model.shown.entry(epoch).or_insert((high, high));
+        let wrong = if high < below || (now && high < shown.1) {
+            Some(format!("the high watermark {high} of epoch {epoch} is below {}", shown.1.max(below)))
+        } else if high > above {
+            Some(format!("the high watermark {high} of epoch {epoch} is above {above} of a later one"))
+        } else if now && epoch >= model.confirmed.0 && marks.log_start < model.confirmed.1 {
+            Some(format!("the log start {} of epoch {epoch} is below {:?}", marks.log_start, model.confirmed))
+        } else if !model.retention && marks.log_start > model.asked_start {
+            Some(format!("the log start {} is above {}, which nobody asked for", marks.log_start, model.asked_start))
+        } else {
+            None
+        };
+        *shown = (shown.0.min(high), shown.1.max(high));
+        if let Some(wrong) = wrong {
+            let what = format!("{}: {wrong}", model.name);
+            self.violated(what);
+        }
+    }
+
+    /// Records below `offset` may go.
+    pub fn ask_start(&mut self, partition: usize, offset: i64) {
+        let model = &mut self.partitions[partition];
+        model.asked_start = model.asked_start.max(offset);
+    }
+
+    /// The deletion was acknowledged by a leader of this epoch.
+    pub fn confirm_start(&mut self, partition: usize, epoch: i32, start: i64) {
+        let model = &mut self.partitions[partition];
+        if start > model.confirmed.1 {
+            model.confirmed = (epoch.max(model.confirmed.0), start);
+        }
+    }
+
+    /// A group is about to commit; or a coordinator of this epoch said that it did.
+    pub fn commit(&mut self, group: u64, offset: i64, done: Option<i32>) {
+        let commits = self.commits.entry(group).or_default();
+        match done {
+            Some(epoch) => commits.learn(offset, epoch),
+            None => commits.asked = commits.asked.max(offset),
+        }
+    }
+
+    /// What a fetch may not be below.
+    pub fn committed(&self, group: u64) -> Commits {
+        self.commits.get(&group).copied().unwrap_or_default()
+    }
+
+    /// A fetch that was begun when `least` was committed gave `offset`.
+    ///
+    /// A coordinator that was deposed and has not heard of it gives out what it knows, which may be older
+    /// than what its successor has committed: it confirms its leadership with its own engine only. That
+    /// is counted, and is no violation.
+    pub fn fetched(&mut self, group: u64, epoch: i32, least: Commits, offset: i64) {
+        let commits = self.commits.entry(group).or_default();
+        if offset > commits.asked || (offset < least.known && epoch >= least.epoch) {
+            let (known, asked) = (least.known, commits.asked);
+            let what = format!("group {group}: {offset} is committed in epoch {epoch}, {known} to {asked} is due");
+            return self.violated(what);
+        }
+        if offset < least.known {
+            return highwater_env::marks::met("offset-of-a-deposed-coordinator");
+        }
+        // Who has seen it may go by it.
+        commits.learn(offset, epoch);
+    }
+}
+
+impl Commits {
+    fn learn(&mut self, offset: i64, epoch: i32) {
+        if offset > self.known {
+            self.known = offset;
+            self.epoch = self.epoch.max(epoch);
+        }
+    }
+
+    /// For reports.
+    pub const fn offset(&self) -> i64 {
+        self.known
+    }
+}
+
+/// A reader's answer.
+pub(crate) struct Reading<'a> {
+    pub from: i64,
+    pub records: &'a [Seen],
+    pub marks: Marks,
+    /// Everything that there is was read, from the newest leader.
+    pub whole: bool,
+}
