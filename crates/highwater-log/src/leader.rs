@@ -132,11 +132,13 @@ pub fn supervise(shared: Arc<Shared>, leading: Leading, draining: watch::Receive
                 Ok(Ended::Broken(why)) => broken(&shard, epoch, why),
                 Err(_) => broken(&shard, epoch, "its committer failed"),
             }
-            let set_aside = step_down(&shared, &shard, epoch, &draining).await;
-            if !set_aside || !matches!(&ended, Ok(Ended::Lost(reason)) if !matches!(reason, WriteError::Corrupt(_))) {
+            let Some(aside) = step_down(&shared, &shard, epoch, &draining).await else {
+                return;
+            };
+            if !matches!(&ended, Ok(Ended::Lost(reason)) if !matches!(reason, WriteError::Corrupt(_))) {
                 return;
             }
-            match come_back(&shared, &shard, &draining).await {
+            match come_back(&shared, &shard, &draining, aside).await {
                 Some(again) => leading = again,
                 None => return,
             }
@@ -152,9 +154,19 @@ fn broken(shard: &Shard, epoch: Epoch, why: &str) {
     );
 }
 
-/// Nothing more is acknowledged. What only our disk has is a deposed tail: it goes to a side file
-/// before anything else is written or released. `false` if the engine drained before that.
-async fn step_down(shared: &Shared, shard: &Arc<Shard>, epoch: Epoch, draining: &watch::Receiver<bool>) -> bool {
+/// The last frame of what was set aside, if there was anything.
+type Aside = Option<WalSeq>;
+
+/// Nothing more is acknowledged. What only our disk has is a deposed tail: it goes to a side file before
+/// anything else is written. Its frames stay in the log until somebody's leadership is published that goes
+/// on without them: a fence may come to nothing, and then the next start replays them. `None` if the engine
+/// drained before that.
+async fn step_down(
+    shared: &Shared,
+    shard: &Arc<Shard>,
+    epoch: Epoch,
+    draining: &watch::Receiver<bool>,
+) -> Option<Aside> {
     met("deposed-while-alive");
     shared.options.metrics.lost();
     let (tail, last, effects, open) = {
@@ -166,7 +178,7 @@ async fn step_down(shared: &Shared, shard: &Arc<Shard>, epoch: Epoch, draining: 
     };
     effects.run();
     shard.room.release(open);
-    let Some(last) = last else { return true };
+    let Some(last) = last else { return Some(None) };
     let frame = |(tp, batch)| RecoveredFrame { seq: WalSeq(0), shard: shard.id, epoch, tp, batch };
     let frames: Vec<RecoveredFrame> = tail.into_iter().map(frame).collect();
     while !frames.is_empty() {
@@ -186,16 +198,20 @@ async fn step_down(shared: &Shared, shard: &Arc<Shard>, epoch: Epoch, draining: 
         }
         // Not released: the next start finds the frames in the log.
         if draining.look(|draining| *draining) {
-            return false;
+            return None;
         }
         shared.env.sleep(RETRY_AFTER).await;
     }
-    shared.wal.release(shard.id, last);
-    true
+    Some(Some(last))
 }
 
-/// Takes the shard over again, unless the engine drains first.
-async fn come_back(shared: &Arc<Shared>, shard: &Arc<Shard>, draining: &watch::Receiver<bool>) -> Option<Leading> {
+/// Takes the shard over again, behind what was set aside, unless the engine drains first.
+async fn come_back(
+    shared: &Arc<Shared>,
+    shard: &Arc<Shard>,
+    draining: &watch::Receiver<bool>,
+    aside: Aside,
+) -> Option<Leading> {
     loop {
         shared.env.sleep(RETRY_AFTER).await;
         if draining.look(|draining| *draining) {
@@ -203,6 +219,10 @@ async fn come_back(shared: &Arc<Shared>, shard: &Arc<Shard>, draining: &watch::R
         }
         match recover::take_over(shared, shard.id, Tail::SetAside).await {
             Ok(taken) => {
+                // Published: no start takes those frames for its own any more.
+                if let Some(last) = aside {
+                    shared.wal.release(shard.id, last);
+                }
                 let leading = start(shared, shard, taken, draining.clone());
                 leading.open();
                 return Some(leading);

@@ -7,7 +7,7 @@ use highwater_log::{Acks, AppendError, Isolation, PartitionError, ReadError, Rea
 use highwater_meta::ConfigTarget;
 use highwater_store::{Fault, FaultRates, FaultRule, RequestKind};
 
-use crate::world::{World, plain, values};
+use crate::world::{Broker, World, plain, values};
 
 const LOCAL: &[(&str, &str)] = &[("highwater.durability", "local")];
 
@@ -244,4 +244,30 @@ fn readers_that_hold_all_memory_do_not_stop_each_other_for_good() {
     let held_before = held.len();
     drop(held);
     assert!(read(held_before).unwrap().bytes > 0, "and is there again when the readers have let go");
+}
+
+#[test]
+fn a_tail_that_was_set_aside_for_nothing_is_replayed() {
+    let mut world = World::new(99);
+    world.shards = 1;
+    let broker = world.start(1);
+    let tp = broker.create("t", 1, &[("highwater.durability", "local")])[0];
+    let put = |broker: &Broker, from: u64| {
+        for value in from..from + 5 {
+            broker.append(tp, &[value]).unwrap();
+        }
+    };
+    put(&broker, 0);
+    broker.tick(5_000);
+    // Another broker fences the data, and comes to nothing before it has published itself.
+    put(&broker, 5);
+    world.try_start(2, "shards/0/manifest");
+    // The leader meets the fence when it flushes, sets its tail aside, and ends before it is back.
+    broker.tick(1_500);
+    assert!(!broker.log.is_ready(), "deposed");
+    broker.stop();
+    world.bucket.heal();
+    let broker = world.start(1);
+    assert_eq!(values(&broker, tp), (0..10).collect::<Vec<u64>>(), "nobody else has led: nothing is lost");
+    assert_eq!(broker.append(tp, &[10]).unwrap().base_offset, 10);
 }
