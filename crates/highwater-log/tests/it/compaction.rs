@@ -55,7 +55,7 @@ fn many_flushes_become_few_segments_with_the_same_records() {
     let flushes = broker.segments().len();
     broker.tick(A_PASS);
     let compacted = broker.objects("/compacted/");
-    assert_eq!(compacted.len(), 1, "one segment is shared by all");
+    assert_eq!(compacted.len(), 2, "two jobs, and one segment of each is shared by all");
     assert!(broker.segments().len() >= flushes, "the grace has not passed");
     let expected: Vec<u64> = (0..40).collect();
     for tp in &tps {

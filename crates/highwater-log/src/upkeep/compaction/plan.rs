@@ -13,8 +13,9 @@ use crate::manifest::Run;
 const FAN_IN: usize = 8;
 /// Runs of this level stay as they are.
 const TOP_LEVEL: u8 = 8;
-/// Inputs of one job: it asks for a part of each for every segment that it writes.
-const MOST_SEGMENTS: usize = 1_024;
+/// Inputs of one job: it asks for a part of each for every segment that it writes, and nothing else is done
+/// to the shard meanwhile. With a thousand a slow machine was busy for minutes with one job.
+const MOST_SEGMENTS: usize = 128;
 /// Extents of one job: each becomes a line of the manifest's edit, of some fifty bytes, at most.
 const MOST_EXTENTS: usize = 100_000;
 /// What a footer says of an extent, bytes: not dead, though no record.
@@ -40,7 +41,7 @@ impl Sizes {
 
     /// What one job rewrites at most.
     const fn job(self) -> u64 {
-        self.segment * 64
+        self.segment * 16
     }
 }
 
@@ -146,9 +147,11 @@ mod tests {
     #[test]
     fn a_job_has_limits() {
         let stats: Vec<RunStat> = (0..2_000).map(small).collect();
-        assert_eq!(chosen(&stats), Some((0, 511, 1)), "4 GiB of 8 MiB each");
+        assert_eq!(chosen(&stats), Some((0, 127, 1)), "1 GiB of 8 MiB each");
         let stats: Vec<RunStat> = (0..2_000).map(|n| stat(n, n, 0, 1, 100)).collect();
-        assert_eq!(chosen(&stats), Some((0, 1_023, 1)));
+        assert_eq!(chosen(&stats), Some((0, 127, 1)));
+        let stats: Vec<RunStat> = (0..2_000).map(|n| stat(n, n, 0, 2_000, 100 * MIB)).collect();
+        assert_eq!(chosen(&stats), Some((0, 9, 1)), "1 GiB of 100 MiB each");
         let huge: Vec<RunStat> = (0..20).map(|n| stat(n, n, 2, 100_000, 1024 * MIB)).collect();
         assert_eq!(chosen(&huge), None, "eight of them are too much for one job");
     }
