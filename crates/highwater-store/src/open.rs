@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use highwater_env::Env;
@@ -110,6 +111,10 @@ pub fn bucket_options(url: &str, options: &StoreOptions) -> Result<S3Options, St
     })
 }
 
+/// How often a bucket that does not answer well is asked again at the start, within some three seconds.
+const LOOKS_AGAIN: u32 = 5;
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
+
 async fn open_bucket(url: &str, options: &StoreOptions, env: &Env) -> Result<Arc<dyn Store>, StoreError> {
     let bucket = bucket_options(url, options)?;
     let credentials = match &options.credentials {
@@ -117,7 +122,16 @@ async fn open_bucket(url: &str, options: &StoreOptions, env: &Env) -> Result<Arc
         None => Arc::new(EnvironmentCredentials::read()?),
     };
     let mut store = S3Store::new(bucket.clone(), credentials.clone())?;
-    match store.look().await {
+    let mut looked = store.look().await;
+    for attempt in 0..LOOKS_AGAIN {
+        // A bucket that throttles or cuts an answer is no reason not to start.
+        if !matches!(&looked, Err((error, None)) if error.kind.is_transient()) {
+            break;
+        }
+        env.sleep(LOOK_PAUSE * (1 << attempt)).await;
+        looked = store.look().await;
+    }
+    match looked {
         Ok(_) => {}
         Err((_, Some(region))) if options.s3_region.is_none() => {
             tracing::info!(bucket = bucket.bucket, region, "the bucket's own region");

@@ -23,7 +23,6 @@ fn a_seed_gives_the_same_history_twice() {
 /// Those that are found soon, and the seed that finds them.
 const FOUND: &[(&str, u64)] = &[
     ("acknowledged-when-durable", 1),
-    ("candidate-proof", 427),
     ("exact-window", 19),
     ("failed-sync-is-final", 54),
     ("high-watermark-waits", 1),
