@@ -1,4 +1,5 @@
-//! A disk that fills and is freed under a producer: it waits, nothing crashes, nothing acknowledged is lost,
+//! A disk that fills and is freed under a producer: on a directory it waits, with a write-ahead log whose files
+//! are there it goes on; nothing crashes, nothing acknowledged is lost,
 //! memory stays bounded, and all goes on by itself once there is space.
 //!
 //! The broker runs in a mount namespace of its own, with a small tmpfs where its data is: a disk that is
