@@ -15,6 +15,7 @@ mod cut_connections;
 mod flights;
 mod full_disk;
 mod groups;
+mod inspect;
 mod kafka_tools;
 mod kill;
 mod observability;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -35,9 +36,13 @@ impl Said {
         let log = place.fresh_log("said");
         let mut process = Process::piped("highwater", command, &log)?;
         let mut stdout = process.take_stdout()?;
+        // Read while it runs: a pipe that is full would stop it.
+        let reader = thread::spawn(move || {
+            let mut out = String::new();
+            stdout.read_to_string(&mut out).map(|_| out)
+        });
         let status = process.wait(deadline)?;
-        let mut out = String::new();
-        stdout.read_to_string(&mut out)?;
+        let out = reader.join().ok().context("the reader of its output failed")??;
         let err = fs::read_to_string(&log)?;
         let code = status.code().with_context(|| format!("ended by a signal: {status}"))?;
         Ok(Self { code, out, err })

@@ -65,6 +65,15 @@ impl EntryKind {
             Self::Snapshot => 2,
         }
     }
+
+    const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Data),
+            1 => Some(Self::Fence),
+            2 => Some(Self::Snapshot),
+            _ => None,
+        }
+    }
 }
 
 /// The header with its attributes.
@@ -200,12 +209,7 @@ impl EntryHeader {
         if got != want {
             return Err(EntryError::HeaderChecksum { got, want });
         }
-        let kind = match fixed[10] {
-            0 => EntryKind::Data,
-            1 => EntryKind::Fence,
-            2 => EntryKind::Snapshot,
-            other => return Err(EntryError::Kind(other)),
-        };
+        let kind = EntryKind::from_code(fixed[10]).ok_or(EntryError::Kind(fixed[10]))?;
         let flags = fixed[11];
         if flags & !FLAG_PAYLOAD_CRC != 0 {
             return Err(EntryError::Flags(flags));
@@ -222,7 +226,12 @@ impl EntryHeader {
         if crc32c::crc32c(&attributes) != u32_at(fixed, 60) {
             return Err(EntryError::AttributesChecksum);
         }
-        let header = Self {
+        let header = Self::fields(fixed, kind, attributes);
+        Ok(ReadEntry { payload_at: header.payload_at(), header, checksum: want })
+    }
+
+    fn fields(fixed: &[u8; HEADER_LEN], kind: EntryKind, attributes: Bytes) -> Self {
+        Self {
             kind,
             number: u64_at(fixed, 16),
             epoch: Epoch(u32_at(fixed, 24)),
@@ -230,10 +239,31 @@ impl EntryHeader {
             incarnation: Incarnation(u64_at(fixed, 32)),
             put_id: PutId(u64_at(fixed, 40)),
             payload_len: u64_at(fixed, 48),
-            payload_crc: (flags & FLAG_PAYLOAD_CRC != 0).then(|| u32_at(fixed, 56)),
+            payload_crc: (fixed[11] & FLAG_PAYLOAD_CRC != 0).then(|| u32_at(fixed, 56)),
             attributes,
-        };
-        Ok(ReadEntry { payload_at: header.payload_at(), header, checksum: want })
+        }
+    }
+
+    /// Whether bytes begin as an entry does.
+    pub(crate) fn has_magic(bytes: &[u8]) -> bool {
+        bytes.starts_with(&MAGIC)
+    }
+
+    /// Whether bytes would be a whole header if they began with the magic.
+    pub(crate) fn is_entry_without_magic(bytes: &[u8]) -> bool {
+        bytes.first_chunk::<HEADER_LEN>().is_some_and(|fixed| {
+            let crc = crc32c::crc32c_append(crc32c::crc32c(&MAGIC), &fixed[MAGIC.len()..CRC_AT]);
+            crc == u32_at(fixed, CRC_AT)
+        })
+    }
+
+    /// The fields of a header that does not check, for people; `None` for fewer bytes than it has.
+    /// Nothing may be decided by them.
+    pub(crate) fn decode_unchecked(bytes: &[u8]) -> Option<ReadEntry> {
+        let fixed = bytes.first_chunk::<HEADER_LEN>()?;
+        let kind = EntryKind::from_code(fixed[10]).unwrap_or(EntryKind::Data);
+        let header = Self::fields(fixed, kind, Bytes::new());
+        Some(ReadEntry { payload_at: header.payload_at(), header, checksum: u32_at(fixed, CRC_AT) })
     }
 }
 

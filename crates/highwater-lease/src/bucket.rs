@@ -12,7 +12,7 @@
 //! A renewal is one PUT; an idle broker that waits for nobody costs `1 / renewal interval` requests a
 //! second.
 
-mod forms;
+pub(crate) mod forms;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,11 +5,12 @@
 //!
 //! - [`store`]: the trait. - [`broker`]: who is who. - [`conformance`]: the suite of every store.
 //! - [`bucket`]: leases as objects. - [`directory`]: an operating system lock.
-//! - [`keeper`]: renewal. - [`waiting`]: until the shards are free. - [`preferred`]: who should lead.
+//! - [`describe`]: leases in words. - [`keeper`]: renewal. - [`waiting`]: until the shards are free. - [`preferred`]: who should lead.
 
 pub mod broker;
 pub mod bucket;
 pub mod conformance;
+pub mod describe;
 pub mod directory;
 pub mod keeper;
 pub mod preferred;

@@ -8,10 +8,11 @@
 //!   `replay`: the local log after a crash; `leader`: a leadership from its begin to its end.
 //! - [`wal`]: the local write-ahead log. - `read`: the tail and the bucket.
 //! - `upkeep`: old records go, and objects that nobody needs.
-//! - [`verify`]: a walk through a bucket that trusts nothing. - [`metrics`]: what operators see; `gauges`: what is asked for when they look.
+//! - [`verify`]: a walk through a bucket that trusts nothing. - [`describe`]: any object of ours in words. - [`metrics`]: what operators see; `gauges`: what is asked for when they look.
 
 pub mod api;
 mod deletion;
+pub mod describe;
 pub mod engine;
 mod flush;
 mod gauges;

@@ -10,13 +10,14 @@
 //! - [`edit`], [`snapshot`]: the bytes. - [`apply`]: what they do to the state.
 //! - [`draft`], [`driver`], [`queue`]: from many requests to one entry.
 //! - [`journal`]: the seam to the journal. - [`config`]: Kafka's configurations.
-//! - [`names`]: topic names. - [`spread`]: partitions over shards. - [`limits`]: how much of it all.
+//! - [`describe`]: the bytes in words. - [`names`]: topic names. - [`spread`]: partitions over shards. - [`limits`]: how much of it all.
 //! - [`shared_map`]: maps whose copies share. - [`uuid_text`]: Kafka's text form of ids.
 
 pub mod alter_configs;
 pub mod apply;
 pub mod client;
 pub mod config;
+pub mod describe;
 pub mod draft;
 mod driver;
 pub mod edit;

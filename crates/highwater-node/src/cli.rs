@@ -8,6 +8,7 @@ use crate::commands::bucket::BucketCommand;
 use crate::commands::config;
 use crate::commands::consume::ConsumeArgs;
 use crate::commands::group::GroupCommand;
+use crate::commands::inspect::InspectArgs;
 use crate::commands::produce::ProduceArgs;
 use crate::commands::session::Brokers;
 use crate::commands::topic::TopicCommand;
@@ -81,6 +82,9 @@ pub enum Command {
     Bucket(BucketCommand),
     /// Walk through a bucket and check everything in it: checksums, offsets, references. Only reads.
     Verify(VerifyArgs),
+    /// Show one object of a bucket, or one file, in plain text: segment, manifest, metadata, lease, write-ahead
+    /// log. Damage is shown, with what it affects.
+    Inspect(InspectArgs),
     /// Print the completions of a shell.
     Completions {
         /// Which shell.

@@ -86,6 +86,10 @@ fn run(cli: Cli) -> Result<ExitCode, StartError> {
             install_ring();
             commands::verify::run(args, cli.log)
         }
+        Command::Inspect(args) => {
+            install_ring();
+            commands::inspect::run(args, cli.log)
+        }
         Command::Config(ConfigCommand::Reference) => {
             banner::print(&config::reference::markdown());
             Ok(ExitCode::SUCCESS)

@@ -37,8 +37,8 @@ use crate::segment::{
     Stride,
 };
 
-const TRAILER_BYTES: usize = 32;
-const MAGIC: &[u8; 8] = b"HWATRSEG";
+pub(crate) const TRAILER_BYTES: usize = 32;
+pub(crate) const MAGIC: &[u8; 8] = b"HWATRSEG";
 const VERSION: u32 = 1;
 
 const EXTENT_LEAST_BYTES: usize = 80;
@@ -196,7 +196,8 @@ fn trailer_crc(trailer: &[u8; TRAILER_BYTES]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&trailer[..16]), &trailer[20..])
 }
 
-fn decode_trailer(trailer: &[u8; TRAILER_BYTES]) -> Result<(u64, usize, u32), SegmentError> {
+/// Payload length, footer length, CRC of the footer.
+pub(crate) fn decode_trailer(trailer: &[u8; TRAILER_BYTES]) -> Result<(u64, usize, u32), SegmentError> {
     if &trailer[24..] != MAGIC {
         return Err(SegmentError::Magic);
     }

@@ -13,21 +13,21 @@ use crate::store::LeaseError;
 const FORMAT: u32 = 1;
 
 /// Body of `leases/live/*`: only its time of modification says something.
-pub(super) const LIVE: &str = "{\"format\":1}";
+pub(crate) const LIVE: &str = "{\"format\":1}";
 
 /// `leases/brokers/*`, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct BrokerLease {
-    pub(super) info: BrokerInfo,
-    pub(super) ttl: Duration,
+pub(crate) struct BrokerLease {
+    pub(crate) info: BrokerInfo,
+    pub(crate) ttl: Duration,
 }
 
 /// `leases/shards/*`, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ShardLease {
-    pub(super) holder: BrokerIdentity,
-    pub(super) node_id: NodeId,
-    pub(super) address: String,
+pub(crate) struct ShardLease {
+    pub(crate) holder: BrokerIdentity,
+    pub(crate) node_id: NodeId,
+    pub(crate) address: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -48,18 +48,18 @@ struct ShardForm {
 /// Longest time to live that is believed.
 const MAX_TTL_MS: u64 = 3_600_000;
 
-pub(super) fn write_broker(info: &BrokerInfo, ttl: Duration) -> Result<Vec<u8>, LeaseError> {
+pub(crate) fn write_broker(info: &BrokerInfo, ttl: Duration) -> Result<Vec<u8>, LeaseError> {
     let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(MAX_TTL_MS).min(MAX_TTL_MS);
     encode(&BrokerForm { format: FORMAT, ttl_ms, broker: info.into() })
 }
 
-pub(super) fn read_broker(bytes: &[u8]) -> Option<BrokerLease> {
+pub(crate) fn read_broker(bytes: &[u8]) -> Option<BrokerLease> {
     let form: BrokerForm = serde_json::from_slice(bytes).ok()?;
     let info = (form.format == FORMAT).then(|| form.broker.read())??;
     Some(BrokerLease { info, ttl: Duration::from_millis(form.ttl_ms.min(MAX_TTL_MS)) })
 }
 
-pub(super) fn write_shard(holder: &BrokerInfo) -> Result<Vec<u8>, LeaseError> {
+pub(crate) fn write_shard(holder: &BrokerInfo) -> Result<Vec<u8>, LeaseError> {
     encode(&ShardForm {
         format: FORMAT,
         holder: holder.identity.to_string(),
@@ -68,7 +68,7 @@ pub(super) fn write_shard(holder: &BrokerInfo) -> Result<Vec<u8>, LeaseError> {
     })
 }
 
-pub(super) fn read_shard(bytes: &[u8]) -> Option<ShardLease> {
+pub(crate) fn read_shard(bytes: &[u8]) -> Option<ShardLease> {
     let form: ShardForm = serde_json::from_slice(bytes).ok()?;
     if form.format != FORMAT || form.address.len() > MAX_TEXT {
         return None;
