@@ -214,6 +214,30 @@ impl BucketLeases {
         stream::iter(shards).map(write).buffer_unordered(CONCURRENCY).try_collect().await
     }
 
+    /// Gives back what was taken from a broker that turns out to be live.
+    ///
+    /// Who comes back renews its own lease first and looks at the shards' leases then; who takes over writes
+    /// those first and looks at the others' own leases then. So at least one of the two sees the other.
+    async fn give_back(&self, taken: Vec<(ShardId, BrokerIdentity)>) -> Result<Vec<(ShardId, Holder)>, LeaseError> {
+        if taken.is_empty() {
+            return Ok(Vec::new());
+        }
+        let view = self.view().await?;
+        let mut live = Vec::new();
+        let mut write = Vec::new();
+        for (shard, former) in taken {
+            let known = view.brokers.get(&former).zip(view.remaining(former, self.ttl));
+            if let Some((lease, remaining)) = known {
+                let info = lease.info.clone();
+                let address = info.address.clone();
+                live.push((shard, Holder { identity: former, node_id: info.node_id, address, remaining }));
+                write.push((shard, info));
+            }
+        }
+        self.write_shards(write).await?;
+        Ok(live)
+    }
+
     async fn delete_all(&self, names: Vec<String>) -> Result<(), StoreError> {
         let delete = |name: String| async move { self.store.delete(&name).await.map(drop) };
         stream::iter(names).map(delete).buffer_unordered(CONCURRENCY).try_collect().await
@@ -275,7 +299,7 @@ impl LeaseStore for BucketLeases {
 
     async fn acquire(&self, shards: &[ShardId]) -> Result<Vec<Claim>, LeaseError> {
         let view = self.view().await?;
-        let claims: Vec<Claim> =
+        let mut claims: Vec<Claim> =
             shards.iter().map(|shard| self.other_holder(&view, *shard).map_or(Claim::Held, Claim::HeldBy)).collect();
         let mine_already = |shard: &ShardId| {
             view.shards.get(shard).is_some_and(|lease| {
@@ -289,6 +313,19 @@ impl LeaseStore for BucketLeases {
             .map(|(shard, _)| (*shard, self.me.clone()))
             .collect();
         self.write_shards(to_write).await?;
+        let former = |shard: &ShardId| view.shards.get(shard).map(|lease| lease.holder);
+        let taken: Vec<(ShardId, BrokerIdentity)> = shards
+            .iter()
+            .zip(&claims)
+            .filter(|(_, claim)| **claim == Claim::Held)
+            .filter_map(|(shard, _)| Some((*shard, former(shard).filter(|former| *former != self.me.identity)?)))
+            .collect();
+        for (shard, holder) in self.give_back(taken).await? {
+            let claim = shards.iter().position(|asked| *asked == shard);
+            if let Some(claim) = claim.and_then(|at| claims.get_mut(at)) {
+                *claim = Claim::HeldBy(holder);
+            }
+        }
         Ok(claims)
     }
 

@@ -93,8 +93,8 @@ struct Held {
     shards: BTreeMap<ShardId, BrokerIdentity>,
 }
 
-/// Nothing ends while the lock is held; the longest time there is to say so.
-const FOREVER: Duration = Duration::from_secs(86_400);
+/// Nothing ends while the lock is held, however long the machine sleeps: a hundred years.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 impl DirectoryLeases {
     /// For the broker that holds the lock; it is given up with this value.

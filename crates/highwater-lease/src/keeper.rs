@@ -6,10 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use highwater_env::{Env, Instant, TaskHandle};
+use highwater_env::marks::met;
+use highwater_env::{Env, TaskHandle, watch};
 use parking_lot::Mutex;
 
 use crate::store::LeaseStore;
+use crate::tenure::{Standing, Tenure};
 
 /// Says whether the broker's own puts make progress, or there are none to be made.
 pub type Progress = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -18,9 +20,8 @@ pub type Progress = Arc<dyn Fn() -> bool + Send + Sync>;
 pub struct Keeper {
     env: Env,
     leases: Arc<dyn LeaseStore>,
-    /// When the last renewal that succeeded was begun.
-    renewed: Arc<Mutex<Option<Instant>>>,
-    task: Option<TaskHandle>,
+    standing: Arc<watch::Sender<Standing>>,
+    task: Mutex<Option<TaskHandle>>,
 }
 
 impl Keeper {
@@ -31,21 +32,31 @@ impl Keeper {
     pub async fn start(env: &Env, leases: Arc<dyn LeaseStore>, progress: Progress) -> Result<Self, crate::LeaseError> {
         let began = env.now();
         leases.renew().await?;
-        let renewed = Arc::new(Mutex::new(Some(began)));
-        let task = env.spawn("lease", keep(env.clone(), Arc::clone(&leases), progress, Arc::clone(&renewed)));
-        Ok(Self { env: env.clone(), leases, renewed, task: Some(task) })
+        let standing = Arc::new(watch::Sender::new(Standing { renewed: Some(began), ..Standing::default() }));
+        let task = env.spawn("lease", keep(env.clone(), Arc::clone(&leases), progress, Arc::clone(&standing)));
+        Ok(Self { env: env.clone(), leases, standing, task: Mutex::new(Some(task)) })
     }
 
-    /// Whether this broker's lease is valid, by its own clock and without any allowance: what it
-    /// may rely on is less than what others wait for.
-    pub fn is_live(&self) -> bool {
-        let renewed = *self.renewed.lock();
-        renewed.is_some_and(|at| self.env.now().since(at) < self.leases.ttl())
+    /// The present run, if this broker's lease is valid, by its own clock and without any allowance: what
+    /// it may rely on is less than what others wait for.
+    pub fn run(&self) -> Option<u64> {
+        self.standing.look(|standing| standing.run(self.env.now(), self.leases.ttl()))
+    }
+
+    /// The shards were seen to be held by this broker, in a read that was begun in `run`.
+    pub fn hold(&self, run: u64) {
+        self.standing.send_if_modified(|standing| standing.held.replace(run) != Some(run));
+    }
+
+    /// What a leader goes by.
+    pub fn tenure(&self) -> Tenure {
+        Tenure::new(self.env.clone(), self.leases.ttl(), self.standing.subscribe())
     }
 
     /// Ends renewal. The lease stays until it runs out, or until [`LeaseStore::resign`].
-    pub async fn stop(mut self) {
-        if let Some(task) = self.task.take() {
+    pub async fn stop(self) {
+        let task = self.task.lock().take();
+        if let Some(task) = task {
             task.abort();
             task.ended().await;
         }
@@ -54,13 +65,13 @@ impl Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        if let Some(task) = &self.task {
+        if let Some(task) = self.task.get_mut() {
             task.abort();
         }
     }
 }
 
-async fn keep(env: Env, leases: Arc<dyn LeaseStore>, progress: Progress, renewed: Arc<Mutex<Option<Instant>>>) {
+async fn keep(env: Env, leases: Arc<dyn LeaseStore>, progress: Progress, standing: Arc<watch::Sender<Standing>>) {
     let interval = (leases.ttl() / 3).max(Duration::from_millis(1));
     let mut well = true;
     loop {
@@ -75,7 +86,15 @@ async fn keep(env: Env, leases: Arc<dyn LeaseStore>, progress: Progress, renewed
         // A renewal that hangs must not keep the next from being tried.
         match env.timeout(interval, leases.renew()).await {
             Ok(Ok(())) => {
-                *renewed.lock() = Some(began);
+                let now = env.now();
+                standing.send_if_modified(|standing| {
+                    if standing.run(now, leases.ttl()).is_none() {
+                        met("lease-lapsed");
+                        standing.run += 1;
+                    }
+                    standing.renewed = Some(began);
+                    true
+                });
                 if !std::mem::replace(&mut well, true) {
                     tracing::info!("this broker's lease is renewed again");
                 }
@@ -118,17 +137,45 @@ mod tests {
         };
         let keeper = Keeper::start(&sim.env, Arc::clone(&leases), progress).await.unwrap();
         sim.env.sleep(Duration::from_secs(60)).await;
-        assert!(keeper.is_live());
+        assert!(keeper.run().is_some());
         assert_eq!(leases.registry().await.unwrap().brokers.len(), 1);
         well.store(false, Ordering::Relaxed);
         sim.env.sleep(Duration::from_secs(15)).await;
-        assert!(!keeper.is_live());
+        assert!(keeper.run().is_none());
         assert_eq!(leases.registry().await.unwrap().brokers.len(), 0);
         well.store(true, Ordering::Relaxed);
         sim.env.sleep(Duration::from_secs(4)).await;
-        assert!(keeper.is_live());
+        assert!(keeper.run().is_some());
         keeper.stop().await;
         sim.env.sleep(Duration::from_secs(15)).await;
         assert_eq!(leases.registry().await.unwrap().brokers.len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_ends_with_a_lapse_and_the_next_one_counts_when_the_shards_are_seen() {
+        let sim = SimEnv::auto(1);
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(&sim.env));
+        let leases: Arc<dyn LeaseStore> = Arc::new(BucketLeases::new(store, info(1), Duration::from_secs(9)));
+        let well = Arc::new(AtomicBool::new(true));
+        let progress: Progress = {
+            let well = Arc::clone(&well);
+            Arc::new(move || well.load(Ordering::Relaxed))
+        };
+        let keeper = Keeper::start(&sim.env, Arc::clone(&leases), progress).await.unwrap();
+        let tenure = keeper.tenure();
+        assert_eq!(tenure.run(), None, "nobody has looked at the shards");
+        keeper.hold(keeper.run().unwrap());
+        sim.env.sleep(Duration::from_secs(60)).await;
+        assert_eq!(tenure.run(), Some(0), "renewed all the time");
+        well.store(false, Ordering::Relaxed);
+        sim.env.sleep(Duration::from_secs(15)).await;
+        assert_eq!(tenure.run(), None);
+        well.store(true, Ordering::Relaxed);
+        sim.env.sleep(Duration::from_secs(4)).await;
+        assert_eq!((keeper.run(), tenure.run()), (Some(1), None), "another broker may have led meanwhile");
+        keeper.hold(0);
+        assert_eq!(tenure.run(), None, "that was seen before");
+        keeper.hold(1);
+        assert_eq!(tenure.run(), Some(1));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use highwater_env::{Env, TaskHandle, watch};
+use highwater_lease::Tenure;
 use highwater_meta::MetaClient;
 use highwater_store::Store;
 use highwater_types::{Incarnation, ShardId, TopicId, TopicPartition};
@@ -37,6 +38,7 @@ pub struct Engine {
     draining: watch::Sender<bool>,
     leaders: Vec<TaskHandle>,
     following: TaskHandle,
+    tenure: TaskHandle,
 }
 
 /// What the layers above hold: partitions by topic id, and room to append.
@@ -45,18 +47,25 @@ pub struct Log {
     shared: Arc<Shared>,
 }
 
-struct SyncListener(Arc<Vec<Arc<Shard>>>);
+struct SyncListener {
+    shards: Arc<Vec<Arc<Shard>>>,
+    tenure: Tenure,
+}
 
 impl WalListener for SyncListener {
     fn synced(&self, up_to: WalSeq) {
-        for shard in self.0.iter() {
-            let effects = shard.live.lock().synced(up_to);
+        let run = self.tenure.run();
+        for shard in self.shards.iter() {
+            let (effects, alone) = shard.live.lock().synced(up_to, run);
             effects.run();
+            if !alone {
+                shard.flush.notify_one();
+            }
         }
     }
 
     fn failed(&self, from: WalSeq, to: WalSeq) {
-        for shard in self.0.iter() {
+        for shard in self.shards.iter() {
             shard.live.lock().sync_failed(from, to);
             shard.flush.notify_one();
         }
@@ -91,7 +100,7 @@ impl Engine {
             buffer_bytes: WAL_BUFFER_BYTES,
             metrics: options.metrics.clone(),
         };
-        let listener = Arc::new(SyncListener(Arc::clone(&shards)));
+        let listener = Arc::new(SyncListener { shards: Arc::clone(&shards), tenure: options.tenure.clone() });
         let (wal, recovered) = Wal::open(env.clone(), wal_options, listener).await?;
         let interval = options.paced.then_some(options.flush_interval);
         let shared = Arc::new(Shared {
@@ -117,10 +126,11 @@ impl Engine {
         let (draining, drain) = watch::channel(false);
         let mut leading = Vec::new();
         for shard in shared.shards.iter() {
+            let run = shared.options.tenure.run();
             let taken = recover::take_over(&shared, shard.id, recover::Tail::Kept)
                 .await
                 .map_err(|source| StartError::Recover { shard: shard.id, source })?;
-            leading.push(leader::start(&shared, shard, taken, drain.clone()));
+            leading.push(leader::start(&shared, shard, taken, run, drain.clone()));
         }
         replay::replay(&shared, &mut leading, recovered).await?;
         let spawn = |leading: Leading| leader::supervise(Arc::clone(&shared), leading, drain.clone());
@@ -132,7 +142,8 @@ impl Engine {
             })
             .collect();
         let following = follow_metadata(&shared);
-        Ok(Self { shared, draining, leaders, following })
+        let tenure = follow_tenure(&shared);
+        Ok(Self { shared, draining, leaders, following, tenure })
     }
 
     /// The handle for the layers above.
@@ -144,6 +155,7 @@ impl Engine {
     /// later are not acknowledged. May be given up at any time: what is not flushed is in the log.
     pub async fn shutdown(self) {
         self.following.abort();
+        self.tenure.abort();
         self.draining.send(true);
         for shard in self.shared.shards.iter() {
             shard.flush.notify_one();
@@ -196,6 +208,16 @@ impl Log {
         let shard = self.shared.shards.get(shard.0 as usize)?;
         let epoch = shard.live.lock().epoch;
         epoch.map(highwater_types::Epoch::as_leader_epoch)
+    }
+
+    /// Whether this broker leads a partition in this epoch and nobody else can: its tenure runs, and its
+    /// leadership was proven in it. What it knows is then the newest.
+    pub fn confirm(&self, tp: TopicPartition, leader_epoch: i32) -> bool {
+        let shard = self.shared.meta.state().shard_of(tp);
+        let Some(shard) = shard.and_then(|shard| self.shared.shards.get(shard.0 as usize)) else { return false };
+        let run = self.shared.options.tenure.run();
+        let live = shard.live.lock();
+        run.is_some() && live.proven == run && live.epoch.is_some_and(|epoch| epoch.as_leader_epoch() == leader_epoch)
     }
 
     /// Counts reads from the bucket that gave up for want of memory, because readers hold on to
@@ -302,6 +324,21 @@ fn follow_metadata(shared: &Arc<Shared>) -> TaskHandle {
             if changes.changed().await.is_err() {
                 return;
             }
+        }
+    })
+}
+
+/// Has each shard proven anew when the tenure runs again after a lapse, though nobody writes.
+fn follow_tenure(shared: &Arc<Shared>) -> TaskHandle {
+    let shared = Arc::clone(shared);
+    let mut tenure = shared.options.tenure.clone();
+    let env = shared.env.clone();
+    env.spawn("tenure", async move {
+        loop {
+            tenure.changed().await;
+            let run = tenure.run();
+            let unproven = |shard: &&Arc<Shard>| run.is_some() && shard.live.lock().proven != run;
+            shared.shards.iter().filter(unproven).for_each(|shard| shard.log_starts.asked.notify_one());
         }
     })
 }

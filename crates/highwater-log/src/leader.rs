@@ -54,12 +54,21 @@ impl Leading {
 }
 
 /// Puts a taken shard into memory and starts its tasks.
-pub fn start(shared: &Arc<Shared>, shard: &Arc<Shard>, taken: TakenShard, draining: watch::Receiver<bool>) -> Leading {
+///
+/// `run` is the tenure's when the takeover began.
+pub fn start(
+    shared: &Arc<Shared>,
+    shard: &Arc<Shard>,
+    taken: TakenShard,
+    run: Option<u64>,
+    draining: watch::Receiver<bool>,
+) -> Leading {
     shared.options.metrics.taken_over();
     let TakenShard { epoch, since, manifest, segments, edits, snapshots, journal, taken_at } = taken;
     let partitions = shared.partitions_of(shard.id);
     {
         let mut live = shard.live.lock();
+        live.proven = run;
         for (tp, settings) in partitions {
             live.add(PartitionLive::of(tp, settings, manifest.partitions.get(&tp)));
         }
@@ -217,13 +226,18 @@ async fn come_back(
         if draining.look(|draining| *draining) {
             return None;
         }
+        // Another may lead now, and would be fenced for nothing.
+        let run = shared.options.tenure.run();
+        if run.is_none() {
+            continue;
+        }
         match recover::take_over(shared, shard.id, Tail::SetAside).await {
             Ok(taken) => {
                 // Published: no start takes those frames for its own any more.
                 if let Some(last) = aside {
                     shared.wal.release(shard.id, last);
                 }
-                let leading = start(shared, shard, taken, draining.clone());
+                let leading = start(shared, shard, taken, run, draining.clone());
                 leading.open();
                 return Some(leading);
             }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use highwater_lease::Tenure;
+
 use crate::metrics::LogMetrics;
 use crate::read::tier::ReadCache;
 
@@ -62,6 +64,9 @@ pub struct EngineOptions {
     /// What a segment of compaction holds at most, about; it is in memory while it is written. What is
     /// worth compacting follows from it.
     pub compaction_bytes: u64,
+    /// Until when nobody else can lead; what the log on disk has is acknowledged no longer without the
+    /// bucket.
+    pub tenure: Tenure,
     /// Where it counts.
     pub metrics: LogMetrics,
 }
@@ -91,6 +96,7 @@ impl EngineOptions {
             gc_grace: Duration::from_secs(20 * 60),
             upkeep_interval: Duration::from_secs(300),
             compaction_bytes: 64 * MIB as u64,
+            tenure: Tenure::unlimited(),
             metrics: LogMetrics::default(),
         }
     }

@@ -167,7 +167,7 @@ pub async fn topic_names(env: &Env, store: Arc<dyn Store>) -> Result<BTreeMap<To
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what went wrong by panicking")]
 
     use highwater_format::describe::Said;
 

@@ -2,7 +2,6 @@
 //!
 //! - [`cli`]: commands. - [`config`]: settings of a broker. - [`identity`]: who this broker is.
 //! - [`serve`]: a broker from its start to its end. - [`storage`]: its bucket and its leases.
-//! - [`leadership`]: whether it still may lead.
 //! - [`http`], [`readiness`]: what probes ask. - [`shutdown`]: signals. - [`banner`]: what a person
 //!   is told. - [`errors`]: why it did not start. - [`process`]: limits of the process.
 //! - [`commands`]: what is not a broker.
@@ -16,7 +15,6 @@ mod disk_cache;
 mod errors;
 mod http;
 mod identity;
-mod leadership;
 mod process;
 mod progress;
 mod readiness;

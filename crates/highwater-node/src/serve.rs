@@ -20,6 +20,7 @@ use highwater_kafka::handlers::HANDLERS;
 use highwater_kafka::{
     Broker, Endpoint, Gate, KafkaConfig, KafkaMetrics, NamedBudget, OFFSETS_TOPIC, Server, SingleBroker,
 };
+use highwater_lease::lost::lost;
 use highwater_lease::waiting::acquire_all;
 use highwater_lease::{BrokerInfo, Holder, Keeper, LeaseStore};
 use highwater_log::{Engine, EngineOptions, LogMetrics, ReadCache};
@@ -38,7 +39,7 @@ use crate::progress::PutProgress;
 use crate::readiness::{Phase, Readiness};
 use crate::shutdown::Shutdown;
 use crate::telemetry::LogFilter;
-use crate::{banner, disk_cache, http, identity, leadership, process, storage};
+use crate::{banner, disk_cache, http, identity, process, storage};
 
 /// Shards of a cluster that this broker founds: enough to spread one cluster over a few brokers,
 /// few enough that a flush of each stays large.
@@ -79,7 +80,7 @@ pub async fn serve(config: ServeConfig, log: LogFilter) -> Result<ExitCode, Star
             let taken_over = tokio::select! {
                 biased;
                 () = shutdown.asked() => None,
-                holder = serving.lost_leadership(&env) => Some(holder),
+                holder = serving.lost_leadership(&env, started.keeper.as_ref()) => Some(holder),
             };
             let code = stop(&env, &readiness, Some(serving), started, config.drain_limit).await;
             taken_over.map_or(Ok(code), |holder| Err(StartError::TakenOver(Box::new(holder))))
@@ -131,8 +132,10 @@ struct Serving {
 }
 
 impl Serving {
-    async fn lost_leadership(&self, env: &Env) -> Holder {
-        leadership::lost(env, &*self.leases, &self.shards, &self.engine.log()).await
+    async fn lost_leadership(&self, env: &Env, keeper: Option<&Keeper>) -> Holder {
+        let Some(keeper) = keeper else { return std::future::pending().await };
+        let log = self.engine.log();
+        lost(env, &*self.leases, keeper, &self.shards, || log.is_ready()).await
     }
 }
 
@@ -160,14 +163,15 @@ async fn start(env: &Env, config: &ServeConfig, pages: Pages, started: &mut Star
     tracing::info!(cluster, identity = %identity.broker, store = store.describe(), "found the cluster");
     as_kafka::tell_of_stored_only(&config.configs);
     let progress = PutProgress::new(env.clone());
-    started.keeper = Some(Keeper::start(env, Arc::clone(&leases), progress.as_progress()).await?);
+    let keeper = started.keeper.insert(Keeper::start(env, Arc::clone(&leases), progress.as_progress()).await?);
     let shards: Vec<ShardId> = (0..meta.state().shards).map(ShardId).collect();
     let listen: Vec<SocketAddr> = kafka_at.iter().map(|(socket, _)| *socket).collect();
-    let sockets = lead(env, &readiness, &*leases, &shards, &meta, sockets, &listen).await?;
+    let sockets = lead(env, &readiness, (&*leases, keeper), &shards, &meta, sockets, &listen).await?;
 
     let disk_cache = disk_cache::open(config).await?;
     let options = EngineOptions {
         metrics: LogMetrics::register(metrics),
+        tenure: keeper.tenure(),
         read_cache: disk_cache.clone().map(|cache| cache as Arc<dyn ReadCache>),
         ..engine_options(config, identity, !store.is_local(), meta.state().settings())
     };
@@ -250,14 +254,14 @@ fn meta_options(config: &ServeConfig, identity: Identity, store: &dyn Store) -> 
 async fn lead(
     env: &Env,
     readiness: &Readiness,
-    leases: &dyn LeaseStore,
+    (leases, keeper): (&dyn LeaseStore, &Keeper),
     shards: &[ShardId],
     meta: &MetaClient,
     sockets: Vec<TcpListener>,
     listen: &[SocketAddr],
 ) -> Result<Vec<TcpListener>, StartError> {
     let mut sockets = Some(sockets);
-    acquire_all(env, leases, shards, |holder| {
+    acquire_all(env, leases, keeper, shards, |holder| {
         sockets = None;
         let line = format!("highwater: waiting for {holder}, which leads here; not ready until its lease ends\n");
         banner::print(&line);

@@ -15,6 +15,7 @@ pub const HAZARDS: &[&str] = &[
     "killed-at-rest",
     "killed-in-takeover",
     "killed-with-unflushed-records",
+    "lease-lapsed",
     "lost-response-resolved",
     "nothing-at-number",
     "objects-swept",
@@ -26,9 +27,11 @@ pub const HAZARDS: &[&str] = &[
     "records-retired",
     "records-replayed",
     "suspended",
+    "synced-when-another-may-lead",
     "takeover-from-a-live-leader",
     "topic-deleted",
     "torn-end-of-log",
+    "waited-for-a-lease",
 ];
 
 /// A run of so many histories has to meet each hazard [`OFTEN`] times.

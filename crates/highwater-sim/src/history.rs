@@ -99,7 +99,8 @@ impl History {
 
 fn live(world: &Arc<World>) {
     // Half of the histories have one broker only: its disk has to keep every promise.
-    let brokers = if world.chance(400) { 1 } else { 2 + world.below(BROKERS as u64 - 1) as usize };
+    let most = if world.leases { 2 } else { BROKERS };
+    let brokers = if world.chance(400) { 1 } else { 2 + world.below(most as u64 - 1) as usize };
     nemesis::start(world, 0);
     if !begin(world) {
         return world.model.lock().violated("the first broker does not begin though nothing hinders it".to_owned());

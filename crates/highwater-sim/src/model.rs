@@ -59,6 +59,8 @@ pub(crate) struct Model {
     pub partitions: Vec<PartitionModel>,
     /// When each broker was last alive: None if never, the far future while it is.
     alive_until: Vec<Option<Instant>>,
+    /// Whether brokers take over from live ones.
+    duels: bool,
     commits: BTreeMap<u64, Commits>,
     violation: Option<String>,
 }
@@ -69,8 +71,14 @@ const STILL: Instant = Instant(u64::MAX);
 const UNAWARE: Duration = Duration::from_secs(5);
 
 impl Model {
-    pub fn new(brokers: usize) -> Self {
-        Self { partitions: Vec::new(), alive_until: vec![None; brokers], commits: BTreeMap::new(), violation: None }
+    pub fn new(brokers: usize, duels: bool) -> Self {
+        Self {
+            partitions: Vec::new(),
+            alive_until: vec![None; brokers],
+            duels,
+            commits: BTreeMap::new(),
+            violation: None,
+        }
     }
 
     pub fn add(&mut self, name: String, local: bool, retention: bool) {
@@ -108,11 +116,12 @@ impl Model {
         self.partitions.iter().map(|partition| partition.known.len()).sum()
     }
 
-    /// Whether another broker may have taken over since, or just before: who was deposed goes on with
-    /// `local` records until it meets the other's fence.
-    fn may_be_lost(alive_until: &[Option<Instant>], known: &Known) -> bool {
-        let others = alive_until.iter().enumerate().filter(|(broker, _)| *broker != known.broker);
-        others.into_iter().any(|(_, until)| until.is_some_and(|until| until == STILL || until + UNAWARE >= known.since))
+    /// Whether another broker may have taken over since; in a duel, or just before: who was deposed goes on
+    /// with `local` records until it meets the other's fence, unless its lease says that it may not.
+    fn may_be_lost(&self, known: &Known) -> bool {
+        let unaware = if self.duels { UNAWARE } else { Duration::ZERO };
+        let others = self.alive_until.iter().enumerate().filter(|(broker, _)| *broker != known.broker);
+        others.into_iter().any(|(_, until)| until.is_some_and(|until| until == STILL || until + unaware >= known.since))
     }
 
     fn learn(&mut self, partition: usize, broker: usize, since: Instant, record: Seen) {
@@ -159,7 +168,7 @@ impl Model {
             for (offset, known) in model.known.range(start..=end) {
                 while given.next_if(|given| given < offset).is_some() {}
                 let lost = given.peek() != Some(offset);
-                if lost && !(model.local && Self::may_be_lost(&self.alive_until, known)) {
+                if lost && !(model.local && self.may_be_lost(known)) {
                     let what =
                         format!("{}: offset {offset} (value {}) is known and was not read", model.name, known.value);
                     return self.violated(what);
@@ -227,12 +236,12 @@ impl Model {
 
     /// A fetch that was begun when `least` was committed gave `offset`.
     ///
-    /// A coordinator that was deposed and has not heard of it gives out what it knows, which may be older
-    /// than what its successor has committed: it confirms its leadership with its own engine only. That
-    /// is counted, and is no violation.
+    /// In a duel, a coordinator that was deposed and has not heard of it gives out what it knows, which may
+    /// be older than what its successor has committed. That is counted, and is no violation.
     pub fn fetched(&mut self, group: u64, epoch: i32, least: Commits, offset: i64) {
+        let duels = self.duels;
         let commits = self.commits.entry(group).or_default();
-        if offset > commits.asked || (offset < least.known && epoch >= least.epoch) {
+        if offset > commits.asked || (offset < least.known && (epoch >= least.epoch || !duels)) {
             let (known, asked) = (least.known, commits.asked);
             let what = format!("group {group}: {offset} is committed in epoch {epoch}, {known} to {asked} is due");
             return self.violated(what);

@@ -28,7 +28,8 @@ pub(crate) fn act(world: &Arc<World>, brokers: usize) {
         (10..17, Some(process)) => kill(world, &process, true),
         (17..24, Some(process)) => stop(world, &process),
         (24..34, Some(process)) => pause(world, &process),
-        (34..60, _) => resume(world),
+        // Where there are leases, a pause has to be longer than one before it does any harm.
+        (34..60, _) if !world.leases || world.chance(200) => resume(world),
         (60..72, _) => disk(world, broker),
         (72..84, _) => bucket(world),
         (84..90, _) => {
@@ -125,6 +126,8 @@ fn disk(world: &World, broker: usize) {
 }
 
 fn bucket(world: &World) {
+    // The tail is longer than the grace; or than what is left of a lease, which no lease survives.
+    let longest = Duration::from_millis(if world.leases { 1_000 } else { 7_000 });
     let rates = match world.below(4) {
         0 => FaultRates {
             unavailable: 50,
@@ -136,8 +139,7 @@ fn bucket(world: &World) {
             delayed: 200,
             longest_delay: Duration::from_millis(800),
         },
-        // The tail is longer than the grace.
-        1 => FaultRates { delayed: 60, late: 15, longest_delay: Duration::from_secs(7), ..FaultRates::default() },
+        1 => FaultRates { delayed: 60, late: 15, longest_delay: longest, ..FaultRates::default() },
         2 => FaultRates { unavailable: 1000, ..FaultRates::default() },
         _ => FaultRates::default(),
     };

@@ -5,17 +5,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::channel::oneshot;
+use futures::future::{Either, select};
+use highwater_env::Env;
+use highwater_env::marks::met;
 use highwater_env::sim::NodeId;
 use highwater_groups::{GroupSettings, Groups, PartitionOffsetsLog};
+use highwater_lease::conformance::info;
+use highwater_lease::lost::lost;
+use highwater_lease::waiting::acquire_all;
+use highwater_lease::{BucketLeases, Holder, Keeper, LeaseStore};
 use highwater_log::{Engine, EngineOptions, Log, StartError};
 use highwater_meta::{MetaClient, MetaOptions};
-use highwater_types::Incarnation;
+use highwater_store::Store;
+use highwater_types::{Incarnation, ShardId};
 use parking_lot::Mutex;
 
 use crate::world::World;
 
 /// Shards of the cluster.
 const SHARDS: u32 = 2;
+
+/// How long a lease lives, where there are leases: others wait for two seconds longer.
+const LEASE: Duration = Duration::from_millis(1500);
+
+/// Pause after a request for the leases that failed.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// What clients reach of a broker that serves.
 #[derive(Clone)]
@@ -119,7 +133,16 @@ async fn serve(world: &Arc<World>, process: &Arc<Process>, stopped: oneshot::Rec
             return;
         }
     };
-    let started = Engine::start(env.clone(), store, meta.clone(), incarnation, engine_options(world, broker)).await;
+    let mut options = engine_options(world, broker);
+    let leading = if world.leases { Some(Leases::acquire(world, &env, &store, broker).await) } else { None };
+    if let Some(leading) = &leading {
+        options.tenure = leading.keeper.tenure();
+        if let Err(error) = meta.refresh().await {
+            world.note(&[5, broker as u64], || format!("broker {broker} does not start: {error}"));
+            return;
+        }
+    }
+    let started = Engine::start(env.clone(), store, meta.clone(), incarnation, options).await;
     let engine = match started {
         Ok(engine) => engine,
         Err(error) => {
@@ -139,14 +162,81 @@ async fn serve(world: &Arc<World>, process: &Arc<Process>, stopped: oneshot::Rec
     let offsets = Arc::new(PartitionOffsetsLog::new(log.clone(), topic));
     let groups = Groups::start(env.clone(), offsets, GroupSettings::default());
     world.note(&[3, broker as u64], || format!("broker {broker} serves"));
-    process.reach(Stage::Serving(Box::new(Handles { log, meta: meta.clone(), groups })));
-    if stopped.await.is_err() {
-        return std::future::pending().await;
+    process.reach(Stage::Serving(Box::new(Handles { log: log.clone(), meta: meta.clone(), groups })));
+    match replaced_or(stopped, &env, &log, leading.as_ref()).await {
+        End::Abandoned => return std::future::pending().await,
+        End::Asked => {}
+        End::Replaced => world.note(&[6, broker as u64], || format!("broker {broker} gives way")),
     }
     process.reach(Stage::Ending);
     engine.shutdown().await;
     meta.close().await;
+    if let Some(leading) = leading {
+        leading.give_up().await;
+    }
     world.note(&[4, broker as u64], || format!("broker {broker} has ended in order"));
+}
+
+/// Why a broker that serves ends.
+enum End {
+    /// The history is over.
+    Abandoned,
+    Asked,
+    /// Another broker holds its leases.
+    Replaced,
+}
+
+async fn replaced_or(stopped: oneshot::Receiver<()>, env: &Env, log: &Log, leading: Option<&Leases>) -> End {
+    let replaced = async {
+        match leading {
+            Some(leading) => leading.lost(env, log).await,
+            None => std::future::pending().await,
+        }
+    };
+    futures::pin_mut!(replaced);
+    match select(stopped, replaced).await {
+        Either::Left((Err(_), _)) => End::Abandoned,
+        Either::Left((Ok(()), _)) => End::Asked,
+        Either::Right(((), _)) => End::Replaced,
+    }
+}
+
+/// The leases of a broker, as the product keeps them.
+struct Leases {
+    store: Arc<dyn LeaseStore>,
+    keeper: Keeper,
+    shards: Vec<ShardId>,
+}
+
+impl Leases {
+    /// Waits until it holds every shard.
+    async fn acquire(world: &World, env: &Env, bucket: &Arc<dyn Store>, broker: usize) -> Self {
+        let me = info(u32::try_from(broker).unwrap_or(u32::MAX));
+        let store: Arc<dyn LeaseStore> = Arc::new(BucketLeases::new(Arc::clone(bucket), me, LEASE));
+        let shards: Vec<ShardId> = (0..SHARDS).map(ShardId).collect();
+        let keeper = loop {
+            match Keeper::start(env, Arc::clone(&store), Arc::new(|| true)).await {
+                Ok(keeper) => break keeper,
+                Err(_) => env.sleep(AGAIN).await,
+            }
+        };
+        let told = |_: &Holder| met("waited-for-a-lease");
+        while acquire_all(env, &*store, &keeper, &shards, told).await.is_err() {
+            env.sleep(AGAIN).await;
+        }
+        world.note(&[7, broker as u64], || format!("broker {broker} holds the leases"));
+        Self { store, keeper, shards }
+    }
+
+    async fn lost(&self, env: &Env, log: &Log) {
+        lost(env, &*self.store, &self.keeper, &self.shards, || log.is_ready()).await;
+    }
+
+    async fn give_up(self) {
+        self.keeper.stop().await;
+        // They run out by themselves.
+        let _ = self.store.resign().await;
+    }
 }
 
 /// Short times and small sizes, so that a history of seconds meets their ends.

@@ -10,6 +10,7 @@ const ENGINE: &[&str] = &[
     "high-watermark-waits",
     "offset-reserve",
     "producer-sequences",
+    "tenure",
 ];
 
 /// All of them, by name.

@@ -20,6 +20,9 @@ const REMEMBERED: usize = 48;
 /// the same numbers.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
+/// In one of so many histories brokers keep leases. In the others they duel, which is harder on the journal.
+const LEASES_EVERY: u64 = 5;
+
 /// A topic of the history.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TopicPlan {
@@ -63,6 +66,8 @@ pub(crate) const BROKERS: usize = 3;
 /// See the module.
 pub(crate) struct World {
     pub seed: u64,
+    /// Whether brokers wait for each other's leases; else they take over from each other at will.
+    pub leases: bool,
     pub executor: SimExecutor,
     pub clock: Arc<SimClock>,
     pub random: Arc<SimRandom>,
@@ -95,8 +100,10 @@ impl World {
         let memory: Arc<dyn Store> = Arc::new(MemoryStore::new(&env));
         let bucket = Arc::new(Faults::new(memory, &env, part(3)));
         let disks = (0..BROKERS).map(|_| Arc::new(SimDisk::new(Arc::clone(&clock)))).collect();
+        let leases = seed.is_multiple_of(LEASES_EVERY);
         Arc::new(Self {
             seed,
+            leases,
             executor,
             clock,
             random,
@@ -105,7 +112,7 @@ impl World {
             bucket,
             disks,
             processes: Mutex::new(vec![None; BROKERS]),
-            model: Mutex::new(Model::new(BROKERS)),
+            model: Mutex::new(Model::new(BROKERS, !leases)),
             partitions: Mutex::new(Vec::new()),
             losses: Mutex::new(0),
             quiet: Mutex::new(false),

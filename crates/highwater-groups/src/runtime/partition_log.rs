@@ -107,9 +107,12 @@ impl OffsetsLog for PartitionOffsetsLog {
         }
     }
 
-    /// The engine's own knowledge of its leadership, which its fences bound.
+    /// A coordinator that was deposed and has not heard of it would rewind consumers: only while nobody else
+    /// can lead.
     async fn confirm(&self, partition: u32, term: Term) -> bool {
-        self.term(partition) == Some(term)
+        let Ok(index) = i32::try_from(partition) else { return false };
+        let tp = TopicPartition { topic: term.topic, partition: index };
+        self.term(partition) == Some(term) && self.log.confirm(tp, term.epoch)
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Committer {
 /// An edit whose put is in flight, the snapshot that belongs behind it, and who waits for it.
 struct EditInFlight {
     pending: Pin<Box<Pending>>,
+    /// The tenure's run before the put began.
+    run: Option<u64>,
     snapshot: Option<Bytes>,
     deletions: log_starts::Begun,
     compacted: compactions::Begun,
@@ -152,7 +154,9 @@ impl Committer {
         wanted: bool,
     ) -> Result<(), Ended> {
         let enough = unlisted.records.len() >= self.options.manifest_every || unlisted.bytes >= LIST_AT_BYTES;
-        let asked = self.shard.compactions.is_waiting() || self.shard.log_starts.is_ready(&self.shard.committed.read());
+        let asked = self.is_unproven()
+            || self.shard.compactions.is_waiting()
+            || self.shard.log_starts.is_ready(&self.shard.committed.read());
         if !enough && !wanted && !asked {
             return Ok(());
         }
@@ -165,6 +169,12 @@ impl Committer {
         }
         *edit = Some(self.start_edit(unlisted, false).await?);
         Ok(())
+    }
+
+    /// Whether another broker may have led since the last proof, and does not now: an edit tells.
+    fn is_unproven(&self) -> bool {
+        let run = self.options.tenure.run();
+        run.is_some() && self.shard.live.lock().proven != run
     }
 
     /// Waits for the segment's answer; takes an edit's on the way.
@@ -187,6 +197,7 @@ impl Committer {
         applied.map_err(|error| Ended::Broken(error.to_string()))?;
         let (effects, gone) = {
             let mut live = self.shard.live.lock();
+            live.prove(flight.run);
             (live.flushed(&flight.sealed), live.deleted_of(&flight.sealed))
         };
         effects.run();
@@ -250,8 +261,9 @@ impl Committer {
         });
         let bytes = codec::encode_edit(&edit);
         let crc = crc32c::crc32c(&bytes);
+        let run = self.options.tenure.run();
         match self.manifest.append(Body::from(bytes), Some(crc), Bytes::new()).await {
-            Ok(pending) => Ok(EditInFlight { pending: Box::pin(pending), snapshot, deletions, compacted }),
+            Ok(pending) => Ok(EditInFlight { pending: Box::pin(pending), run, snapshot, deletions, compacted }),
             Err(error) => Err(Ended::Lost(error)),
         }
     }
@@ -261,6 +273,7 @@ impl Committer {
         self.segments.prove(committed.date);
         self.shard.edits.lock().committed(committed.date);
         let snapshot = edit.and_then(|edit| {
+            self.shard.live.lock().prove(edit.run);
             edit.deletions.done();
             edit.compacted.done();
             edit.snapshot

@@ -36,6 +36,8 @@ pub struct InFlight {
     pub pending: Pending,
     pub sealed: Sealed,
     pub sealed_at: Instant,
+    /// The tenure's run before the put began.
+    pub run: Option<u64>,
     /// Takes its bytes off the account of what is not flushed, at the latest when this goes.
     _held: Held,
     pub footer: highwater_format::segment::Footer,
@@ -128,6 +130,7 @@ impl Flusher {
     async fn flush(&self) -> bool {
         let Some(mut sealed) = self.shard.live.lock().seal() else { return true };
         let sealed_at = self.env.now();
+        let run = self.options.tenure.run();
         let held = Held::new(&self.shard.room, sealed.bytes);
         if sealed.runs.is_empty() {
             if let Some(seq) = sealed.wal_seq {
@@ -145,7 +148,7 @@ impl Flusher {
         };
         match self.writer.append(Body::from(draft.chunks), None, bytes::Bytes::new()).await {
             Ok(pending) => {
-                let flight = InFlight { pending, sealed, sealed_at, _held: held, footer: draft.footer };
+                let flight = InFlight { pending, sealed, sealed_at, run, _held: held, footer: draft.footer };
                 self.committer.send(Progress::Segment(Box::new(flight))).await.is_ok()
             }
             Err(error) => {

@@ -152,6 +152,9 @@ pub struct Live {
     pub limits: Limits,
     /// Epoch that this broker leads, `None` while it does not.
     pub epoch: Option<Epoch>,
+    /// The run of the tenure ([`highwater_lease::Tenure`]) in which that was proven last: by the fence, or
+    /// by a put that was begun in it.
+    pub proven: Option<u64>,
     pub slots: HashMap<TopicPartition, Slot>,
     pub partitions: Vec<PartitionLive>,
     /// Partitions with open batches, in the order in which they got them.
@@ -186,6 +189,7 @@ impl Live {
         Self {
             limits,
             epoch: None,
+            proven: None,
             slots: HashMap::new(),
             partitions: Vec::new(),
             dirty: Vec::new(),

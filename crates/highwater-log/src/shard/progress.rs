@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
-use highwater_env::marks::is_off;
+use highwater_env::marks::{is_off, met};
 use highwater_types::{Offset, TopicPartition};
 
 use super::live::{Live, PartitionLive, Retained, Sealed, Slot};
@@ -75,19 +75,32 @@ impl PartitionLive {
 }
 
 impl Live {
-    /// The write-ahead log has synced everything up to and including `up_to`.
-    pub fn synced(&mut self, up_to: WalSeq) -> Effects {
+    /// The write-ahead log has synced everything up to and including `up_to`; `run` is the tenure's. Unless
+    /// we were proven to lead in this run, another broker may lead, who does not know of these frames: only
+    /// the bucket makes their batches durable then, and `false` says that it should soon.
+    pub fn synced(&mut self, up_to: WalSeq, run: Option<u64>) -> (Effects, bool) {
         let mut effects = Effects::default();
+        let alone = run.is_some() && run == self.proven;
         while self.syncing.front().is_some_and(|frame| frame.seq <= up_to) {
             let Some(frame) = self.syncing.pop_front() else {
                 break;
             };
-            if let Some(partition) = self.partitions.get_mut(frame.slot.0) {
-                partition.synced_end = partition.synced_end.max(frame.end);
+            let Some(partition) = self.partitions.get_mut(frame.slot.0) else { continue };
+            partition.synced_end = partition.synced_end.max(frame.end);
+            if alone {
                 partition.advance(&mut effects);
+            } else {
+                met("synced-when-another-may-lead");
+                partition.barrier = partition.barrier.max(frame.end);
+                self.ack_waits = true;
             }
         }
-        effects
+        (effects, alone)
+    }
+
+    /// A put that was begun in this run of the tenure is committed.
+    pub fn prove(&mut self, run: Option<u64>) {
+        self.proven = run.or(self.proven);
     }
 
     /// A sync failed: these frames are not trusted, only the bucket makes their batches durable.
@@ -202,6 +215,7 @@ impl Live {
     pub fn step_down(&mut self) -> (Effects, usize) {
         let mut effects = Effects::default();
         self.epoch = None;
+        self.proven = None;
         for partition in &mut self.partitions {
             partition.fail(&AppendError::NotLeader, &mut effects);
         }

@@ -1,7 +1,9 @@
 //! The disk and the bucket at their worst.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::FutureExt;
 use highwater_env::sim::DiskFaults;
 use highwater_log::{Acks, AppendError, Isolation, PartitionError, ReadError, ReadRequest};
 use highwater_meta::ConfigTarget;
@@ -270,4 +272,52 @@ fn a_tail_that_was_set_aside_for_nothing_is_replayed() {
     let broker = world.start(1);
     assert_eq!(values(&broker, tp), (0..10).collect::<Vec<u64>>(), "nobody else has led: nothing is lost");
     assert_eq!(broker.append(tp, &[10]).unwrap().base_offset, 10);
+}
+
+#[test]
+fn after_a_lapse_of_its_lease_a_leader_acknowledges_from_its_log_when_it_is_proven_anew() {
+    let mut world = World::new(101);
+    world.shards = 1;
+    world.lease = Some(Duration::from_secs(6));
+    let broker = world.start(1);
+    let tp = broker.create("t", 1, LOCAL)[0];
+    broker.append(tp, &[0]).unwrap();
+    let epoch = broker.partition(tp).marks().unwrap().leader_epoch;
+    let pass = |seconds: u64| (0..10 * seconds).for_each(|_| broker.tick(100));
+    pass(2);
+    no_segments_after(&world, 0);
+    broker.append(tp, &[1]).unwrap();
+    assert!(broker.log.confirm(tp, epoch) && !broker.log.confirm(tp, epoch + 1));
+
+    world.bucket.heal();
+    world.renews.store(false, Ordering::Relaxed);
+    pass(10);
+    assert!(!broker.log.confirm(tp, epoch), "another broker may lead by now");
+    let keeper = broker.keeper.as_ref().unwrap();
+    let renewed = || {
+        world.renews.store(true, Ordering::Relaxed);
+        pass(5);
+        keeper.run().expect("the lease is valid again")
+    };
+    let run = renewed();
+    assert!(!broker.log.confirm(tp, epoch), "though nobody has looked at the shards' leases");
+    keeper.hold(run);
+    pass(1);
+    assert!(broker.log.confirm(tp, epoch), "an edit of the manifest has proven it, though nobody writes");
+
+    no_segments_after(&world, 0);
+    world.renews.store(false, Ordering::Relaxed);
+    pass(10);
+    let mut ticket = Box::pin(broker.try_append(tp, &plain(&[2]), Acks::All).unwrap());
+    pass(2);
+    assert!(ticket.as_mut().now_or_never().is_none(), "acknowledged by the log alone");
+    keeper.hold(renewed());
+    pass(1);
+    assert!(ticket.as_mut().now_or_never().is_none(), "only the bucket makes that batch durable");
+    world.bucket.heal();
+    assert_eq!(broker.run(ticket).unwrap().base_offset, 2);
+    pass(2);
+    no_segments_after(&world, 0);
+    assert_eq!(broker.append(tp, &[3]).unwrap().base_offset, 3, "by the log alone");
+    assert_eq!(values(&broker, tp), [0, 1, 2, 3]);
 }

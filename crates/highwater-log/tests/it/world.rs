@@ -4,18 +4,23 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use highwater_batch::{BatchBuilder, Compression, Expansion, Records, StoredBatch};
+use highwater_env::Env;
 use highwater_env::sim::SimEnv;
+use highwater_lease::conformance::info;
+use highwater_lease::waiting::acquire_all;
+use highwater_lease::{BucketLeases, Keeper, LeaseStore, Tenure};
 use highwater_log::{
     Acks, AppendError, AppendTicket, Appended, Engine, EngineOptions, Isolation, Log, Origin, Partition, ReadCache,
     ReadError, ReadRequest,
 };
 use highwater_meta::{MetaClient, MetaOptions, NewTopic};
 use highwater_store::{Fault, FaultRates, FaultRule, Faults, MemoryStore, RequestKind, RetryPolicy, Retrying, Store};
-use highwater_types::{Incarnation, TopicPartition};
+use highwater_types::{Incarnation, ShardId, TopicPartition};
 
 /// What outlives the brokers.
 pub struct World {
@@ -28,6 +33,10 @@ pub struct World {
     pub upkeep_interval: Duration,
     pub compaction_bytes: u64,
     pub read_cache: Option<Arc<dyn ReadCache>>,
+    /// How long a broker's lease lives; without one, nobody else can lead.
+    pub lease: Option<Duration>,
+    /// Whether leases are renewed.
+    pub renews: Arc<AtomicBool>,
     incarnations: u64,
 }
 
@@ -39,6 +48,7 @@ pub struct Broker {
     engine: Option<Engine>,
     pub log: Log,
     pub meta: MetaClient,
+    pub keeper: Option<Keeper>,
 }
 
 /// A record as tests see it.
@@ -63,6 +73,8 @@ impl World {
             upkeep_interval: Duration::from_secs(300),
             compaction_bytes: 64 << 20,
             read_cache: None,
+            lease: None,
+            renews: Arc::new(AtomicBool::new(true)),
             incarnations: 0,
         }
     }
@@ -72,8 +84,9 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let sim = self.sim.clone();
         let opening = self.opening(identity);
-        let (meta, engine) = drive(&runtime, &sim, opening);
-        Broker { runtime, sim, bucket: Arc::clone(&self.bucket), log: engine.log(), engine: Some(engine), meta }
+        let (meta, engine, keeper) = drive(&runtime, &sim, opening);
+        let log = engine.log();
+        Broker { runtime, sim, bucket: Arc::clone(&self.bucket), log, engine: Some(engine), meta, keeper }
     }
 
     /// Starts a broker that cannot create what lies under `refused`, and kills it after a while.
@@ -98,7 +111,7 @@ impl World {
         runtime.shutdown_background();
     }
 
-    fn opening(&mut self, identity: u128) -> impl Future<Output = (MetaClient, Engine)> + use<> {
+    fn opening(&mut self, identity: u128) -> impl Future<Output = (MetaClient, Engine, Option<Keeper>)> + use<> {
         self.incarnations += 1;
         let incarnation = Incarnation(self.incarnations);
         let mut options = EngineOptions::new(format!("/wal-{identity}").into(), identity, true);
@@ -116,19 +129,43 @@ impl World {
         let store: Arc<dyn Store> = Arc::new(Retrying::new(self.bucket.clone(), &self.sim.env, RetryPolicy::default()));
         let env = self.sim.env.clone();
         let shards = self.shards;
+        let (lease, renews) = (self.lease, Arc::clone(&self.renews));
         async move {
+            let keeper = match lease {
+                Some(ttl) => Some(lead(&env, &store, identity, shards, ttl, renews).await),
+                None => None,
+            };
+            options.tenure = keeper.as_ref().map_or(Tenure::unlimited(), Keeper::tenure);
             let mut meta = MetaOptions::new();
             meta.shards = shards;
             meta.poll_interval = None;
             let meta = MetaClient::open(&env, Arc::clone(&store), incarnation, meta).await.expect("metadata opens");
             let engine = Engine::start(env, store, meta.clone(), incarnation, options).await.expect("engine starts");
-            (meta, engine)
+            (meta, engine, keeper)
         }
     }
 
     pub fn rates(&self, rates: FaultRates) {
         self.bucket.set_rates(rates);
     }
+}
+
+/// Holds every shard.
+async fn lead(
+    env: &Env,
+    store: &Arc<dyn Store>,
+    identity: u128,
+    shards: u32,
+    ttl: Duration,
+    renews: Arc<AtomicBool>,
+) -> Keeper {
+    let me = info(u32::try_from(identity).expect("a small number"));
+    let leases: Arc<dyn LeaseStore> = Arc::new(BucketLeases::new(Arc::clone(store), me, ttl));
+    let progress = Arc::new(move || renews.load(Ordering::Relaxed));
+    let keeper = Keeper::start(env, Arc::clone(&leases), progress).await.expect("a lease");
+    let shards: Vec<ShardId> = (0..shards).map(ShardId).collect();
+    acquire_all(env, &*leases, &keeper, &shards, |_| {}).await.expect("the shards' leases");
+    keeper
 }
 
 /// Runs a future while the clock goes on, 5 ms a step, for at most ten virtual minutes.

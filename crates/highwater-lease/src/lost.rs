@@ -7,11 +7,12 @@
 use std::time::Duration;
 
 use highwater_env::Env;
-use highwater_lease::{Claim, Holder, LeaseStore};
-use highwater_log::Log;
 use highwater_types::ShardId;
 
-/// How often the engine is asked whether it has lost a shard; costs nothing.
+use crate::keeper::Keeper;
+use crate::store::{Claim, Holder, LeaseStore};
+
+/// How often it is asked whether something seems wrong; costs nothing.
 const LOOK: Duration = Duration::from_millis(200);
 /// After how many looks the leases are read though nothing seems wrong.
 const LEASES_EVERY: u32 = 50;
@@ -20,15 +21,25 @@ const LEASES_EVERY: u32 = 50;
 const PAUSED: Duration = Duration::from_secs(2);
 
 /// Completes when another live broker holds one of the leases, and says which. Leases that have run
-/// out and that nobody took are taken up again.
-pub async fn lost(env: &Env, leases: &dyn LeaseStore, shards: &[ShardId], log: &Log) -> Holder {
+/// out and that nobody took are taken up again, and the keeper is told. `serves`: all shards are led.
+pub async fn lost(
+    env: &Env,
+    leases: &dyn LeaseStore,
+    keeper: &Keeper,
+    shards: &[ShardId],
+    serves: impl Fn() -> bool + Send,
+) -> Holder {
+    let tenure = keeper.tenure();
     let mut looks = 0;
     loop {
         let before = env.now();
         env.sleep(LOOK).await;
         looks += 1;
         let paused = env.now().since(before) > PAUSED;
-        if log.is_ready() && looks < LEASES_EVERY && !paused {
+        let run = keeper.run();
+        // Without a lease of one's own there is nothing to hold shards by.
+        let resumes = run.is_some() && tenure.run().is_none();
+        if serves() && looks < LEASES_EVERY && !paused && !resumes {
             continue;
         }
         looks = 0;
@@ -38,8 +49,10 @@ pub async fn lost(env: &Env, leases: &dyn LeaseStore, shards: &[ShardId], log: &
                     Claim::Held => None,
                     Claim::HeldBy(holder) => Some(holder),
                 });
-                if let Some(holder) = other {
-                    return holder;
+                match (other, run) {
+                    (Some(holder), _) => return holder,
+                    (None, Some(run)) => keeper.hold(run),
+                    (None, None) => {}
                 }
             }
             Err(error) => tracing::debug!(%error, "cannot look at the leases"),
