@@ -10,6 +10,7 @@ mod command_line;
 mod compaction;
 mod configuration;
 mod connections;
+mod corruption;
 mod credentials;
 mod cut_connections;
 mod flights;

@@ -54,6 +54,8 @@ pub struct SnapshotJournal {
 /// A whole state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
+    /// The object.
+    pub name: String,
     /// The position on the chain whose prefix it is the state of.
     pub point: TrimPoint,
     /// The state.
@@ -166,11 +168,12 @@ impl SnapshotJournal {
             Err(error) => return Err(error.into()),
         };
         shared.clock.observe(read.date, sent);
-        let found = Found::decode(number, name.to_owned(), read)?;
-        let point = snapshot_point(&found)?;
+        let damaged = |corruption: Corruption| damaged(name, &corruption);
+        let found = Found::decode(number, name.to_owned(), read).map_err(damaged)?;
+        let point = snapshot_point(&found).map_err(damaged)?;
         let bytes = found.payload.unwrap_or_default();
-        check_payload(number, found.header.payload_crc, &bytes)?;
-        Ok(Some(Snapshot { point, bytes, modified: found.modified }))
+        check_payload(number, found.header.payload_crc, &bytes).map_err(damaged)?;
+        Ok(Some(Snapshot { name: name.to_owned(), point, bytes, modified: found.modified }))
     }
 
     /// The newest snapshot and all edits behind it. One LIST and one read for the snapshot, one
@@ -328,6 +331,10 @@ impl SnapshotJournal {
     }
 }
 
+fn damaged(name: &str, corruption: &Corruption) -> StoreError {
+    StoreError::new(StoreErrorKind::Damaged, name, corruption.to_string())
+}
+
 fn snapshot_point(found: &Found) -> Result<TrimPoint, Corruption> {
     let header = &found.header;
     if header.kind != EntryKind::Snapshot {
@@ -361,16 +368,20 @@ impl SnapshotJournal {
             };
             let found = Found::decode(number, object.name.clone(), read);
             let point = found.and_then(|found| snapshot_point(&found));
-            let point = point.map_err(|corruption| self.invalid(&object.name, &corruption.to_string()))?;
+            let point = point.map_err(|corruption| damaged(&object.name, &corruption))?;
             return Ok((Some((number, object.name)), point, date));
         }
         Err(self.overtaken())
     }
 
-    fn as_store_error(&self, error: WalkError) -> StoreError {
+    /// As who implements [`TrimSource`] over this must say it: corruption is
+    /// [`StoreErrorKind::Damaged`], with the object's name.
+    #[must_use]
+    pub fn as_store_error(&self, error: WalkError) -> StoreError {
         match error {
             WalkError::Store(error) => error,
-            other => self.invalid(&self.snapshots, &other.to_string()),
+            WalkError::Corrupt(corruption) => damaged(&self.log.name(corruption.number()), &corruption),
+            WalkError::Trimmed { .. } => self.overtaken(),
         }
     }
 }

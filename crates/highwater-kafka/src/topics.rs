@@ -26,7 +26,8 @@ pub fn find<'a>(state: &'a ClusterState, name: &str, id: TopicId, by_id: bool) -
 /// The handle of a topic's partition.
 ///
 /// # Errors
-/// UNKNOWN_TOPIC_OR_PARTITION, or NOT_LEADER_OR_FOLLOWER when another broker leads it.
+/// UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER when another broker leads it, or KAFKA_STORAGE_ERROR
+/// when nobody can.
 pub fn open(broker: &Broker, topic: &Topic, partition: i32) -> Result<Partition, ErrorCode> {
     if topic.shard(partition).is_none() {
         return Err(ErrorCode::UnknownTopicOrPartition);
@@ -34,6 +35,7 @@ pub fn open(broker: &Broker, topic: &Topic, partition: i32) -> Result<Partition,
     broker.log.partition(TopicPartition { topic: topic.id, partition }).map_err(|error| match error {
         PartitionError::Unknown => ErrorCode::UnknownTopicOrPartition,
         PartitionError::NotLeader => ErrorCode::NotLeaderOrFollower,
+        PartitionError::Stopped => ErrorCode::KafkaStorageError,
     })
 }
 

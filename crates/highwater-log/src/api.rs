@@ -137,6 +137,10 @@ pub enum PartitionError {
     /// Another broker leads it, or nobody yet.
     #[error("not the leader")]
     NotLeader,
+    /// Nobody can lead its shard: the objects contradict each other, and a person has to look. Kafka:
+    /// KAFKA_STORAGE_ERROR (retriable).
+    #[error("the shard was stopped, its objects contradict each other")]
+    Stopped,
 }
 
 /// What to read.

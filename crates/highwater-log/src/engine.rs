@@ -18,10 +18,11 @@ use crate::options::EngineOptions;
 use crate::partition::Partition;
 use crate::read::ahead;
 use crate::read::cache::BlockCache;
-use crate::recover;
+use crate::recover::{self, RecoverError};
 use crate::replay;
 use crate::shard::Shard;
-use crate::shard::live::{Limits, PartitionLive};
+use crate::shard::live::Limits;
+use crate::shard::partition::PartitionLive;
 use crate::shard::room::Room;
 use crate::shared::{OFFSET_RESERVE, Shared};
 use crate::start_error::StartError;
@@ -127,9 +128,16 @@ impl Engine {
         let mut leading = Vec::new();
         for shard in shared.shards.iter() {
             let run = shared.options.tenure.run();
-            let taken = recover::take_over(&shared, shard.id, recover::Tail::Kept)
-                .await
-                .map_err(|source| StartError::Recover { shard: shard.id, source })?;
+            let taken = recover::take_over(&shared, shard.id, recover::Tail::Kept).await;
+            let taken = match taken {
+                Ok(taken) => taken,
+                // Its frames stay in the log: they are replayed when it was mended.
+                Err(RecoverError::Corrupt(why)) => {
+                    shard.stop(&why);
+                    continue;
+                }
+                Err(source) => return Err(StartError::Recover { shard: shard.id, source }),
+            };
             leading.push(leader::start(&shared, shard, taken, run, drain.clone()));
         }
         replay::replay(&shared, &mut leading, recovered).await?;
@@ -173,7 +181,10 @@ impl Log {
         let shard = self.shared.meta.state().shard_of(tp).ok_or(PartitionError::Unknown)?;
         let shard = self.shared.shards.get(shard.0 as usize).ok_or(PartitionError::NotLeader)?;
         let mut live = shard.live.lock();
-        let epoch = live.epoch.ok_or(PartitionError::NotLeader)?;
+        let Some(epoch) = live.epoch else {
+            drop(live);
+            return Err(shard.stopped().map_or(PartitionError::NotLeader, |_| PartitionError::Stopped));
+        };
         let slot = match live.slots.get(&tp) {
             Some(slot) => *slot,
             None => {
@@ -198,9 +209,19 @@ impl Log {
         self.shared.wal.wait_for_space().await;
     }
 
-    /// Whether every shard of this broker is led and serving.
+    /// Whether every shard of this broker is led and serving, but for those that were stopped, and not all
+    /// of them were.
     pub fn is_ready(&self) -> bool {
-        self.shared.shards.iter().all(|shard| shard.live.lock().epoch.is_some())
+        let led = |shard: &Shard| shard.live.lock().epoch.is_some();
+        let mut some = false;
+        for shard in self.shared.shards.iter() {
+            match (led(shard), shard.stopped()) {
+                (true, _) => some = true,
+                (false, Some(_)) => {}
+                (false, None) => return false,
+            }
+        }
+        some
     }
 
     /// Kafka's leader epoch of a shard's partitions, while this broker leads it.
@@ -271,6 +292,8 @@ pub struct ShardStatus {
     pub shard: ShardId,
     /// Epoch in which this broker leads it.
     pub epoch: Option<u32>,
+    /// Why nobody can lead it, if that is so.
+    pub stopped: Option<String>,
     /// Partitions in memory.
     pub partitions: usize,
     /// Bytes that are not sealed yet.
@@ -293,6 +316,7 @@ impl ShardStatus {
         Self {
             shard: shard.id,
             epoch: epoch.map(|epoch| epoch.0),
+            stopped: shard.stopped(),
             partitions,
             open_bytes,
             tail_bytes,

@@ -13,7 +13,7 @@ use crate::flush::committer::{Committer, Ended};
 use crate::flush::flusher::Flusher;
 use crate::recover::{self, RecoverError, Tail, TakenShard};
 use crate::shard::Shard;
-use crate::shard::live::PartitionLive;
+use crate::shard::partition::PartitionLive;
 use crate::shared::Shared;
 use crate::upkeep::Upkeep;
 use crate::wal::{RecoveredFrame, WalSeq};
@@ -134,12 +134,12 @@ pub fn supervise(shared: Arc<Shared>, leading: Leading, draining: watch::Receive
                     shard.live.lock().epoch = None;
                     return;
                 }
-                Ok(Ended::Lost(WriteError::Corrupt(why))) => broken(&shard, epoch, &why.to_string()),
+                Ok(Ended::Lost(WriteError::Corrupt(why))) => shard.stop(&why.to_string()),
                 Ok(Ended::Lost(reason)) => {
                     tracing::warn!(shard = %shard.id, %epoch, %reason, "leadership is lost");
                 }
-                Ok(Ended::Broken(why)) => broken(&shard, epoch, why),
-                Err(_) => broken(&shard, epoch, "its committer failed"),
+                Ok(Ended::Broken(why)) => shard.stop(why),
+                Err(_) => shard.stop("its committer failed"),
             }
             let Some(aside) = step_down(&shared, &shard, epoch, &draining).await else {
                 return;
@@ -153,14 +153,6 @@ pub fn supervise(shared: Arc<Shared>, leading: Leading, draining: watch::Receive
             }
         }
     })
-}
-
-fn broken(shard: &Shard, epoch: Epoch, why: &str) {
-    met("shard-broken");
-    tracing::error!(
-        shard = %shard.id, %epoch, why,
-        "the shard stops: its objects contradict each other and must be looked at before a restart"
-    );
 }
 
 /// The last frame of what was set aside, if there was anything.
@@ -242,7 +234,7 @@ async fn come_back(
                 return Some(leading);
             }
             Err(RecoverError::Corrupt(why)) => {
-                tracing::error!(shard = %shard.id, %why, "the shard stays down: its objects contradict each other and must be looked at before a restart");
+                shard.stop(&why);
                 return None;
             }
             Err(error) => {

@@ -28,6 +28,7 @@ pub struct LogMetrics {
     takeovers: IntCounter,
     losses: IntCounter,
     deposed_batches: IntCounter,
+    wal_damage: IntCounter,
     retired_bytes: IntCounter,
     swept_objects: IntCounter,
     compacted_segments: IntCounter,
@@ -113,6 +114,10 @@ impl LogMetrics {
             ),
             takeovers: metrics.counter("highwater_shard_takeovers_total", "Shards that this broker took over."),
             losses: metrics.counter("highwater_shard_losses_total", "Shards whose leadership this broker lost."),
+            wal_damage: metrics.counter(
+                "highwater_wal_damaged_bytes_total",
+                "Bytes of the write-ahead log that had been synced and cannot be read any more.",
+            ),
             deposed_batches: metrics.counter(
                 "highwater_deposed_batches_total",
                 "Batches that only this broker had when another one took over; they are in side files.",
@@ -209,6 +214,11 @@ impl LogMetrics {
         self.compacted_segments.inc_by(replaced as u64);
         self.compaction_segments.inc_by(written as u64);
         self.compaction_bytes.inc_by(bytes);
+    }
+
+    /// So many bytes of the log, synced once, cannot be read any more.
+    pub(crate) fn log_damaged(&self, bytes: u64) {
+        self.wal_damage.inc_by(bytes);
     }
 
     pub(crate) fn set_aside(&self, batches: usize) {

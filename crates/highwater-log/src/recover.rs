@@ -61,12 +61,14 @@ pub enum RecoverError {
     Corrupt(String),
 }
 
-impl From<TakeOverError> for RecoverError {
-    fn from(error: TakeOverError) -> Self {
+impl RecoverError {
+    /// What went wrong with a journal; corruption names the object.
+    fn of(journal: &Journal, error: TakeOverError) -> Self {
         match error {
             TakeOverError::Lost { by } => Self::Lost(by),
+            TakeOverError::Store(error) if error.kind == StoreErrorKind::Damaged => Self::Corrupt(error.to_string()),
             TakeOverError::Store(error) => Self::Store(error),
-            TakeOverError::Corrupt(error) => Self::Corrupt(error.to_string()),
+            TakeOverError::Corrupt(error) => Self::Corrupt(format!("{}: {error}", journal.name(error.number()))),
             TakeOverError::TooLarge(what) => Self::Corrupt(what),
         }
     }
@@ -96,10 +98,10 @@ struct ManifestTrims(SnapshotJournal);
 #[async_trait]
 impl TrimSource for ManifestTrims {
     async fn newest(&self) -> Result<(TrimPoint, BucketTime), StoreError> {
-        let broken = |detail: String| StoreError::new(StoreErrorKind::Invalid, "manifest", detail);
-        let loaded = self.0.load().await.map_err(|error| broken(error.to_string()))?;
+        let loaded = self.0.load().await.map_err(|error| self.0.as_store_error(error))?;
         let date = loaded.date;
-        let manifest = replay(loaded).map_err(|error| broken(error.to_string()))?;
+        let damaged = |error: RecoverError| StoreError::new(StoreErrorKind::Damaged, "manifest", error.to_string());
+        let manifest = replay(loaded).map_err(damaged)?;
         Ok((manifest.trim, date))
     }
 }
@@ -108,8 +110,9 @@ impl TrimSource for ManifestTrims {
 pub fn replay(loaded: Loaded) -> Result<Manifest, RecoverError> {
     let corrupt = |what: String| RecoverError::Corrupt(what);
     let mut manifest = match loaded.snapshot {
-        Some(snapshot) => codec::decode_snapshot(&snapshot.bytes)
-            .map_err(|error| corrupt(format!("manifest snapshot at {}: {error}", snapshot.point.number)))?,
+        Some(snapshot) => {
+            codec::decode_snapshot(&snapshot.bytes).map_err(|error| corrupt(format!("{}: {error}", snapshot.name)))?
+        }
         None => Manifest::default(),
     };
     for (entry, bytes) in &loaded.edits {
@@ -137,9 +140,11 @@ pub async fn take_over(shared: &Shared, shard: ShardId, tail: Tail) -> Result<Ta
     let journal =
         Journal::new(shared.env.clone(), Arc::clone(&shared.store), shared.incarnation, options(flushed_prefix(shard)));
     let trims = Arc::new(ManifestTrims(new_snapshots()));
-    let data = journal.take_over(trims, Claim::Next, Bytes::new()).await?;
+    let data = journal.take_over(trims, Claim::Next, Bytes::new()).await;
+    let data = data.map_err(|error| RecoverError::of(&journal, error))?;
     let epoch = data.writer.epoch();
-    let fenced = snapshots.take_over(epoch, Bytes::new()).await?;
+    let fenced = snapshots.take_over(epoch, Bytes::new()).await;
+    let fenced = fenced.map_err(|error| RecoverError::of(snapshots.log(), error))?;
     let loaded = Loaded {
         snapshot: fenced.snapshot,
         edits: fenced.edits,

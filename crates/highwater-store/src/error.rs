@@ -28,6 +28,9 @@ pub enum StoreErrorKind {
     Unavailable,
     /// The object has more bytes than the caller is ready to take.
     TooLarge,
+    /// The object is there and is not what it must be. A person has to look. (For those who read objects of
+    /// a format; no store gives it.)
+    Damaged,
 }
 
 impl StoreErrorKind {
@@ -51,6 +54,7 @@ impl StoreErrorKind {
             Self::Unknown => "unknown",
             Self::Unavailable => "unavailable",
             Self::TooLarge => "too_large",
+            Self::Damaged => "damaged",
         }
     }
 }

@@ -11,6 +11,8 @@ use highwater_store::{ReadRange, StoreError};
 
 use super::Journal;
 use super::found::{Found, LookError, absent};
+use super::trims::TrimSource;
+use crate::machine::Corruption;
 
 /// Headers read at once.
 const AHEAD: usize = 32;
@@ -40,6 +42,25 @@ impl Headers {
     pub(crate) async fn get(&mut self, journal: &Journal, number: u64) -> Result<Option<&Found>, LookError> {
         self.last = self.next(journal, number).await?;
         Ok(self.last.as_ref())
+    }
+
+    /// Whether `number`, where nothing stands, cannot be the end of the chain: the LIST has shown a number
+    /// that is not below `number` + `window` (rule 3), and what is below the end was not deleted.
+    pub(crate) async fn missing(
+        &self,
+        journal: &Journal,
+        trims: &dyn TrimSource,
+        number: u64,
+        window: u32,
+    ) -> Result<Option<Corruption>, LookError> {
+        let limit = number.saturating_add(u64::from(window));
+        let Some(beyond) = self.listed.back().copied().filter(|last| *last >= limit) else { return Ok(None) };
+        // It was there before the LIST if it ever was; the trim point is read after it was looked for.
+        if journal.look(number).await?.is_some() {
+            return Ok(None);
+        }
+        let (point, _) = trims.newest().await.map_err(LookError::Store)?;
+        Ok((point.number <= number).then_some(Corruption::Missing { number, beyond }))
     }
 
     /// The last header handed out.

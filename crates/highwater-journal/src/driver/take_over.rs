@@ -151,7 +151,14 @@ impl Run<'_> {
         let found = self.headers.get(self.journal, number).await?;
         let seen = match found {
             Some(found) => Some(found.seen().map_err(TakeOverError::Corrupt)?),
-            None => None,
+            None => {
+                let window = self.fences.last().map_or(self.from.window, |fence| fence.window);
+                let missing = self.headers.missing(self.journal, &*self.trims, number, window).await?;
+                if let Some(corruption) = missing {
+                    return Err(self.halt(corruption));
+                }
+                None
+            }
         };
         Ok(Event::Header { number, seen })
     }

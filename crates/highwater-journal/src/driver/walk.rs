@@ -143,7 +143,13 @@ impl Tail {
                         event = Some(Event::Header { number, seen });
                     }
                     Command::Entry { .. } => self.found.extend(self.headers.last().cloned()),
-                    Command::AtEnd => return Ok(std::mem::take(&mut self.found)),
+                    Command::AtEnd => {
+                        let TrimPoint { number, window, .. } = self.position();
+                        match self.headers.missing(&self.journal, &*self.trims, number, window).await? {
+                            Some(corruption) => return Err(WalkError::Corrupt(corruption)),
+                            None => return Ok(std::mem::take(&mut self.found)),
+                        }
+                    }
                     Command::Trimmed { point } => return Err(WalkError::Trimmed { point }),
                     Command::Halt(corruption) => return Err(WalkError::Corrupt(corruption)),
                     Command::Put(_)

@@ -99,6 +99,14 @@ pub enum Corruption {
         /// Ours.
         epoch: Epoch,
     },
+    /// Nothing stands at the end of the chain, and something stands farther behind it than anybody may write.
+    #[error("number {number} is missing: {beyond} is there, and nobody writes so far ahead")]
+    Missing {
+        /// Where.
+        number: u64,
+        /// What is there.
+        beyond: u64,
+    },
     /// The object is not an intact entry of its number.
     #[error("number {number} cannot be read: {detail}")]
     Unreadable {
@@ -107,6 +115,21 @@ pub enum Corruption {
         /// What is wrong with it.
         detail: String,
     },
+}
+
+impl Corruption {
+    /// The number where it was found.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        match self {
+            Self::DataEpoch { number, .. }
+            | Self::FenceEpoch { number, .. }
+            | Self::Window { number, .. }
+            | Self::Stranger { number, .. }
+            | Self::Missing { number, .. }
+            | Self::Unreadable { number, .. } => *number,
+        }
+    }
 }
 
 impl TrimPoint {

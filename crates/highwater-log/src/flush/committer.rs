@@ -17,7 +17,7 @@ use super::seal;
 use crate::manifest::{Edit, SegmentHead, SegmentRecord, codec};
 use crate::options::EngineOptions;
 use crate::shard::Shard;
-use crate::shard::{compactions, log_starts};
+use crate::shard::{compactions, gaps, log_starts};
 use crate::shared::OFFSET_RESERVE;
 use crate::wal::Wal;
 
@@ -56,6 +56,7 @@ struct EditInFlight {
     snapshot: Option<Bytes>,
     deletions: log_starts::Begun,
     compacted: compactions::Begun,
+    gaps: gaps::Begun,
 }
 
 /// An edit is started when its segments' records are about this large, however few they are.
@@ -111,6 +112,7 @@ impl Committer {
         };
         self.shard.log_starts.forget();
         self.shard.compactions.forget();
+        self.shard.gaps.forget();
         ended
     }
 
@@ -155,6 +157,7 @@ impl Committer {
     ) -> Result<(), Ended> {
         let enough = unlisted.records.len() >= self.options.manifest_every || unlisted.bytes >= LIST_AT_BYTES;
         let asked = self.is_unproven()
+            || self.shard.gaps.is_waiting()
             || self.shard.compactions.is_waiting()
             || self.shard.log_starts.is_ready(&self.shard.committed.read());
         if !enough && !wanted && !asked {
@@ -233,6 +236,7 @@ impl Committer {
         let removed = std::mem::take(&mut *self.shard.removed.lock());
         let deletions = self.shard.log_starts.begin(&self.shard.committed.read());
         let compacted = self.shard.compactions.begin(&self.shard.committed.read());
+        let gaps = self.shard.gaps.begin();
         // Behind the last segment listed, not behind the last one committed: answers come in one
         // by one, and what is committed already but not listed yet must still be walked to.
         let last = unlisted.records.last().and_then(|record| self.segments.point_after(record.head.run.last));
@@ -244,7 +248,7 @@ impl Committer {
             since: self.since,
             segments: std::mem::take(&mut unlisted.records),
             removed,
-            starts: Vec::new(),
+            starts: gaps.starts.clone(),
             log_starts: deletions.starts.clone(),
             compacted: compacted.segments.clone(),
         };
@@ -263,7 +267,7 @@ impl Committer {
         let crc = crc32c::crc32c(&bytes);
         let run = self.options.tenure.run();
         match self.manifest.append(Body::from(bytes), Some(crc), Bytes::new()).await {
-            Ok(pending) => Ok(EditInFlight { pending: Box::pin(pending), run, snapshot, deletions, compacted }),
+            Ok(pending) => Ok(EditInFlight { pending: Box::pin(pending), run, snapshot, deletions, compacted, gaps }),
             Err(error) => Err(Ended::Lost(error)),
         }
     }
@@ -276,6 +280,7 @@ impl Committer {
             self.shard.live.lock().prove(edit.run);
             edit.deletions.done();
             edit.compacted.done();
+            edit.gaps.done();
             edit.snapshot
         });
         let point = self.manifest.point_after(committed.number);

@@ -7,7 +7,8 @@ use std::sync::{Arc, Weak};
 use highwater_env::marks::{is_off, met};
 use highwater_types::{Offset, TopicPartition};
 
-use super::live::{Live, PartitionLive, Retained, Sealed, Slot};
+use super::live::{Live, Retained, Sealed, Slot};
+use super::partition::{PartitionLive, PendingAck, TailBatch};
 use super::producers::Producers;
 use crate::Appended;
 use crate::api::AppendError;
@@ -125,7 +126,7 @@ impl Live {
             let Some(last) = run.batches.last() else {
                 continue;
             };
-            let bytes = run.batches.iter().map(super::live::TailBatch::len).sum();
+            let bytes = run.batches.iter().map(TailBatch::len).sum();
             let Some(partition) = self.partitions.get_mut(run.slot.0) else {
                 continue;
             };
@@ -167,7 +168,7 @@ impl Live {
             Some(partition) if end > partition.high_watermark && !is_off("acknowledged-when-durable") => {
                 // Nearly always the last one; a duplicate may wait for an earlier offset.
                 let at = partition.pending.partition_point(|ack| ack.end <= end);
-                partition.pending.insert(at, super::live::PendingAck { end, outcome, sender });
+                partition.pending.insert(at, PendingAck { end, outcome, sender });
             }
             Some(_) => effects.tickets.push((sender, Ok(outcome))),
             None => effects.tickets.push((sender, Err(AppendError::NotLeader))),

@@ -66,7 +66,9 @@ fn as_updates(entries: Vec<(u64, Bytes)>) -> Vec<Update> {
 fn failure(error: SharedError) -> JournalFailure {
     match error {
         SharedError::Store(error) => JournalFailure::Store(error),
-        SharedError::Corrupt(corruption) => JournalFailure::Corrupt(corruption.to_string()),
+        SharedError::Corrupt(corruption) => {
+            JournalFailure::Corrupt(format!("{PREFIX}/log/{:020}: {corruption}", corruption.number()))
+        }
         other => JournalFailure::Corrupt(other.to_string()),
     }
 }

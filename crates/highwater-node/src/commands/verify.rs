@@ -66,9 +66,11 @@ fn lines(verified: &Verified) -> String {
         let range = bytes.as_ref().map(|range| format!(" bytes {}..{}", range.start, range.end)).unwrap_or_default();
         text.push_str(&format!("{object}{range}: {what}\n"));
     }
-    let Verified { shards, partitions, segments, bytes, gaps, tail, unneeded, unneeded_bytes, findings } = verified;
+    let Verified { shards, partitions, segments, bytes, gaps, tail, unneeded, unneeded_bytes, objects, findings } =
+        verified;
     text.push_str(&format!(
-        "{} findings; {shards} shards, {partitions} partitions with records, {segments} segments of {} read; \
+        "{} findings; {shards} shards, {partitions} partitions with records, {segments} segments of {} and \
+         {objects} other objects read; \
          {gaps} gaps that takeovers left; {tail} objects behind the manifests, {unneeded} ({}) that nothing needs\n",
         findings.len(),
         mib(*bytes),
@@ -94,6 +96,7 @@ fn json(url: &str, verified: &Verified) -> String {
         "partitions": verified.partitions,
         "segments": verified.segments,
         "bytes": verified.bytes,
+        "other_objects": verified.objects,
         "gaps": verified.gaps,
         "tail_objects": verified.tail,
         "unneeded_objects": verified.unneeded,

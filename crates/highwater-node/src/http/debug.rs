@@ -64,6 +64,9 @@ async fn shards(State(pages): State<Pages>) -> Result<String, (StatusCode, &'sta
             "{:>12}{epoch:>12}{:>12}{:>12}{:>12}{:>12}{:>12}",
             shard.shard, shard.partitions, shard.open_bytes, shard.tail_bytes, shard.segments, shard.trim
         );
+        if let Some(why) = shard.stopped {
+            let _ = writeln!(text, "{:>12}  stopped: {why}", "");
+        }
     }
     Ok(text)
 }

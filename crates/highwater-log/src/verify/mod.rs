@@ -4,6 +4,10 @@
 //! What a broker changes meanwhile is no finding: a manifest is read after the names were listed, so
 //! what it names exists, and what the list has beyond it is a tail that the next edit will name. A segment
 //! that is gone when its turn comes is looked up in the manifest again: its records may have gone, too.
+//!
+//! [`objects`]: everything else (manifests, metadata, leases), one object at a time.
+
+mod objects;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -60,6 +64,8 @@ pub struct Verified {
     pub unneeded: u64,
     /// Their bytes.
     pub unneeded_bytes: u64,
+    /// Objects of manifests, metadata and leases, and those behind the manifests: all of them were read.
+    pub objects: u64,
     /// What is wrong.
     pub findings: Vec<Finding>,
 }
@@ -74,7 +80,9 @@ pub async fn verify(
     mut progress: impl FnMut(&Verified),
 ) -> Result<Verified, StoreError> {
     let mut verified = Verified::default();
-    let shards = list(&**store, &mut verified).await?;
+    let (shards, others) = list(&**store, &mut verified).await?;
+    objects::check(store, others, &mut verified).await;
+    progress(&verified);
     for (shard, names) in shards {
         verified.shards += 1;
         match manifest(env, store, shard).await {
@@ -102,9 +110,14 @@ impl Verified {
 /// The segments of a shard, and their sizes.
 type Names = BTreeMap<SegmentId, u64>;
 
-/// Every name of the bucket, those of segments by shard; a name that is none of ours is a finding.
-async fn list(store: &dyn Store, verified: &mut Verified) -> Result<BTreeMap<ShardId, Names>, StoreError> {
+/// Every name of the bucket: those of segments by shard, and the others; a name that is none of ours is a
+/// finding.
+async fn list(
+    store: &dyn Store,
+    verified: &mut Verified,
+) -> Result<(BTreeMap<ShardId, Names>, Vec<String>), StoreError> {
     let mut shards: BTreeMap<ShardId, Names> = BTreeMap::new();
+    let mut others = Vec::new();
     let mut after: Option<String> = None;
     loop {
         let page = store.list("", after.as_deref(), PAGE).await?;
@@ -115,14 +128,16 @@ async fn list(store: &dyn Store, verified: &mut Verified) -> Result<BTreeMap<Sha
                 }
                 Some(Place::Manifest(shard)) => {
                     shards.entry(shard).or_default();
+                    others.push(object.name.clone());
                 }
-                Some(Place::Other) => {}
+                Some(Place::Other) => others.push(object.name.clone()),
+                Some(Place::Lock) => {}
                 None => verified.find(object.name.clone(), None, "a name that no broker gives".to_owned()),
             }
         }
         after = page.objects.last().map(|object| object.name.clone());
         if !page.more || after.is_none() {
-            return Ok(shards);
+            return Ok((shards, others));
         }
     }
 }
@@ -130,14 +145,15 @@ async fn list(store: &dyn Store, verified: &mut Verified) -> Result<BTreeMap<Sha
 enum Place {
     Segment(ShardId, SegmentId),
     Manifest(ShardId),
-    /// Metadata, leases and locks.
+    /// Metadata and leases.
     Other,
+    /// A directory's lock, as `highwater-lease` names it.
+    Lock,
 }
 
 fn place(name: &str) -> Option<Place> {
-    // A directory's lock, as `highwater-lease` names it.
     if name == "LOCK" {
-        return Some(Place::Other);
+        return Some(Place::Lock);
     }
     let (folder, below) = name.split_once('/')?;
     match folder {
@@ -159,7 +175,7 @@ fn place(name: &str) -> Option<Place> {
 async fn manifest(env: &Env, store: &Arc<dyn Store>, shard: ShardId) -> Result<Manifest, String> {
     let options = JournalOptions::new(manifest_prefix(shard));
     let journal = SnapshotJournal::new(env.clone(), Arc::clone(store), Incarnation(env.random.next_u64()), options);
-    let loaded = journal.load().await.map_err(|error| error.to_string())?;
+    let loaded = journal.load().await.map_err(|error| journal.as_store_error(error).to_string())?;
     replay(loaded).map_err(|error| error.to_string())
 }
 
@@ -198,16 +214,20 @@ async fn check_shard(
             entry.or_insert_with(|| Live::of(&extent.segment)).extents.push((*tp, extent.clone()));
         }
     }
+    let mut tail = Vec::new();
     for (segment, size) in &names {
         match segment {
             named if live.contains_key(named) => {}
-            SegmentId::Flushed(number) if *number >= manifest.trim.number => verified.tail += 1,
+            SegmentId::Flushed(number) if *number >= manifest.trim.number => tail.push(segment.name(shard)),
             _ => {
                 verified.unneeded += 1;
                 verified.unneeded_bytes += size;
             }
         }
     }
+    verified.tail += tail.len() as u64;
+    // The next takeover reads them.
+    objects::check(store, tail, verified).await;
     let reads = futures::stream::iter(live.into_values().map(|live| {
         let store = Arc::clone(store);
         async move {

@@ -2,9 +2,14 @@
 //!
 //! A frame is replayed only if no other broker has led since it was written, and only if it
 //! follows what is known. Everything else is a deposed tail: it goes to a side file, is counted
-//! and logged, and is never inserted.
+//! and logged, and is never inserted. Frames of a shard that was stopped stay in the log.
+//!
+//! [`gap`]: going on behind what a damaged log has lost.
+
+mod gap;
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 
 use futures::future::{Either, select};
@@ -12,11 +17,11 @@ use highwater_env::marks::{is_off, met};
 use highwater_types::{Epoch, ShardId};
 
 use crate::leader::Leading;
-use crate::shard::live::{PartitionLive, TailBatch};
+use crate::shard::partition::{PartitionLive, TailBatch};
 use crate::shard::producers::Sequence;
 use crate::shared::Shared;
 use crate::start_error::StartError;
-use crate::wal::{Recovered, RecoveredFrame, WalSeq};
+use crate::wal::{Recovered, RecoveredFrame, WalError, WalSeq};
 
 /// Deposed frames are written to their side files when they are so many bytes.
 const SET_ASIDE_BYTES: usize = 8 << 20;
@@ -35,8 +40,12 @@ enum Fate {
     Replayed,
     /// The bucket has it.
     Known,
+    /// As that, behind frames that a damaged log has lost.
+    BehindLoss,
     /// Its topic is gone.
     Deleted,
+    /// Its shard was stopped: it stays where it is.
+    Kept,
     /// Another broker has led since, or something before it is missing.
     Deposed,
 }
@@ -46,6 +55,8 @@ struct Counts {
     replayed: u64,
     deposed: u64,
     deleted: u64,
+    kept: u64,
+    damaged: u64,
 }
 
 /// Reads the log from its oldest file on. The shards are led, but not open yet.
@@ -57,13 +68,37 @@ pub async fn replay(shared: &Arc<Shared>, leading: &mut [Leading], mut recovered
     let mut counts = Counts::default();
     let mut last_seen: BTreeMap<ShardId, WalSeq> = BTreeMap::new();
     let mut aside = Aside::default();
-    while let Some(frame) = recovered.next().await? {
+    loop {
+        let frame = match recovered.next().await {
+            Ok(Some(frame)) => frame,
+            Ok(None) => break,
+            Err(WalError::Damaged(damage)) => {
+                met("damaged-log");
+                counts.damaged += 1;
+                shared.options.metrics.log_damaged(damage.bytes.end - damage.bytes.start);
+                tracing::error!(
+                    %damage,
+                    "acknowledged records are lost: the disk gives back other bytes of the write-ahead log than were \
+                     synced; everything else is served, behind a gap. Look at the file, which is kept, and replace the disk"
+                );
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let fate = fate(shared, leading, &frame, counts.damaged > 0);
+        if fate == Fate::Kept {
+            counts.kept += 1;
+            continue;
+        }
         last_seen.insert(frame.shard, frame.seq);
         room(shared, leading).await?;
-        match fate(leading, &frame) {
-            Fate::Known => {}
+        match fate {
+            Fate::Known | Fate::Kept => {}
             Fate::Deleted => counts.deleted += 1,
-            Fate::Replayed => {
+            Fate::Replayed | Fate::BehindLoss => {
+                if fate == Fate::BehindLoss {
+                    gap::leave_before(shared, leading, &frame).await?;
+                }
                 // The flush of this frame releases all that come before it.
                 aside.write(shared).await?;
                 met("records-replayed");
@@ -81,6 +116,9 @@ pub async fn replay(shared: &Arc<Shared>, leading: &mut [Leading], mut recovered
         }
     }
     aside.write(shared).await?;
+    if counts.damaged > 0 {
+        gap::leave_at_end(shared, leading).await?;
+    }
     for (shard, seq) in last_seen {
         let mut held = false;
         if let Some(leading) = leading.iter().find(|leading| leading.shard.id == shard) {
@@ -98,11 +136,12 @@ pub async fn replay(shared: &Arc<Shared>, leading: &mut [Leading], mut recovered
             shared.wal.release(shard, seq);
         }
     }
-    if counts.replayed + counts.deposed + counts.deleted > 0 {
+    if counts.replayed + counts.deposed + counts.deleted + counts.kept > 0 {
         tracing::info!(
             replayed = counts.replayed,
             deposed = counts.deposed,
             of_deleted_topics = counts.deleted,
+            of_stopped_shards = counts.kept,
             "write-ahead log replayed"
         );
     }
@@ -116,17 +155,24 @@ async fn room(shared: &Shared, leading: &mut [Leading]) -> Result<(), StartError
     if futures::FutureExt::now_or_never(&mut available).is_some() || leading.is_empty() {
         return Ok(());
     }
+    unless_lost(leading, available).await
+}
+
+/// Waits; an error if a shard is lost meanwhile.
+async fn unless_lost<T>(leading: &mut [Leading], work: impl Future<Output = T>) -> Result<T, StartError> {
     let lost = futures::future::select_all(leading.iter_mut().map(|leading| Box::pin(leading.lost())));
-    match select(available, lost).await {
-        Either::Left(_) => Ok(()),
+    futures::pin_mut!(work);
+    match select(work, lost).await {
+        Either::Left((done, _)) => Ok(done),
         Either::Right((((shard, source), ..), _)) => Err(StartError::Recover { shard, source }),
     }
 }
 
-/// Decides, from what is known before the frame.
-fn fate(leading: &[Leading], frame: &RecoveredFrame) -> Fate {
+/// Decides, from what is known before the frame; `damaged`: frames before it may be lost.
+fn fate(shared: &Shared, leading: &[Leading], frame: &RecoveredFrame, damaged: bool) -> Fate {
     let Some(leading) = leading.iter().find(|leading| leading.shard.id == frame.shard) else {
-        return Fate::Deposed;
+        let known = shared.shards.iter().any(|shard| shard.id == frame.shard);
+        return if known { Fate::Kept } else { Fate::Deposed };
     };
     let header = frame.batch.header();
     let live = leading.shard.live.lock();
@@ -145,6 +191,8 @@ fn fate(leading: &[Leading], frame: &RecoveredFrame) -> Fate {
         Fate::Known
     } else if header.base_offset == partition.next_offset {
         Fate::Replayed
+    } else if damaged && header.base_offset > partition.next_offset {
+        Fate::BehindLoss
     } else {
         Fate::Deposed
     }
