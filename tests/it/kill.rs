@@ -27,7 +27,7 @@ fn rounds(stage: &mut Stage) -> Result<()> {
     };
     let address = stage.broker.address();
     let at = At { broker: &address, parts: &stage.parts, place: &stage.place };
-    let outcome = run(&mut stage.broker, &at, Options { rounds: ROUNDS, seed, progress: false })?;
+    let outcome = run(&mut stage.broker, &at, Options { rounds: ROUNDS, durability: None, seed, progress: false })?;
     println!("{outcome:?}");
     Ok(())
 }

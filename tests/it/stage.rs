@@ -1,13 +1,12 @@
 //! What every test stands on: a place, the parts, a broker and, if wanted, a bucket.
 
 use anyhow::Result;
-use highwater_tests::clients::{At, DEADLINE};
-use highwater_tests::highwater::{Store, without_settings};
+use highwater_tests::clients::At;
+use highwater_tests::highwater::Store;
 use highwater_tests::localstack::LocalStack;
 use highwater_tests::minio::Minio;
-use highwater_tests::parts::{Parts, highwater_binary};
+use highwater_tests::parts::Parts;
 use highwater_tests::place::Place;
-use highwater_tests::said::Said;
 use highwater_tests::system::{Broker, System};
 
 /// A broker with all that belongs to it. Fields are dropped in this order: the folder last.
@@ -91,7 +90,5 @@ pub fn is_highwater() -> Result<bool> {
 
 /// Creates a topic with one setting of its own.
 pub fn create(at: &At<'_>, topic: &str, partitions: u32, config: &str) -> Result<()> {
-    let mut command = without_settings(&highwater_binary()?);
-    command.args(["topic", "create", topic, "-p", &partitions.to_string(), "-c", config, "--bootstrap", at.broker]);
-    Said::by(&mut command, at.place, DEADLINE)?.expect(0, &["created topic"])
+    at.create_configured(topic, partitions, config)
 }

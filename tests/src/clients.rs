@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::parts::{self, Parts};
+use crate::highwater::without_settings;
+use crate::parts::{self, Parts, highwater_binary};
 use crate::place::Place;
 use crate::process::Process;
 use crate::records::Stream;
+use crate::said::Said;
 
 /// How kcat prints a record; see [`crate::records`].
 const KCAT_FORMAT: &str = "%p %o %K %S %h\n%k%s\n";
@@ -213,6 +215,14 @@ impl At<'_> {
     /// Creates a topic and waits until its partitions have leaders.
     pub fn create_topic(&self, topic: &str, partitions: u32) -> Result<()> {
         self.administer("create-topic", &[topic, &partitions.to_string()])
+    }
+
+    /// Creates one with a configuration, `key=value`, by our own command line.
+    pub fn create_configured(&self, topic: &str, partitions: u32, config: &str) -> Result<()> {
+        let mut command = without_settings(&highwater_binary()?);
+        command.args(["topic", "create", topic, "-p", &partitions.to_string(), "-c", config]);
+        command.args(["--bootstrap", self.broker]);
+        Said::by(&mut command, self.place, DEADLINE)?.expect(0, &["created topic"])
     }
 
     /// Deletes a topic.

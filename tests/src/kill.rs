@@ -37,6 +37,8 @@ const CATCH_UP: Duration = Duration::from_secs(60);
 pub struct Options {
     /// Kills.
     pub rounds: u32,
+    /// The topic's durability, or the broker's default.
+    pub durability: Option<&'static str>,
     /// Decides the moment of each kill.
     pub seed: u64,
     /// Whether to print a line every ten rounds.
@@ -57,7 +59,12 @@ pub struct Outcome {
 /// Runs the rounds on a fresh broker.
 pub fn run(broker: &mut Broker, at: &At<'_>, options: Options) -> Result<Outcome> {
     println!("kill -9: {} rounds, seed {}", options.rounds, options.seed);
-    at.create_topic(TOPIC, PARTITIONS as u32)?;
+    match options.durability {
+        Some(durability) => {
+            at.create_configured(TOPIC, PARTITIONS as u32, &format!("highwater.durability={durability}"))?;
+        }
+        None => at.create_topic(TOPIC, PARTITIONS as u32)?,
+    }
     let mut producer = Load::start(at, TOPIC, PARTITIONS, RECORDS_PER_SECOND, Errors::End)?;
     let mut command = confluent(at, "tail");
     command.args([TOPIC, &PARTITIONS.to_string()]);
