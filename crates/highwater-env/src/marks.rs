@@ -44,6 +44,32 @@ pub fn is_off(protection: &'static str) -> bool {
     }
 }
 
+/// Something that a crash may cut off.
+#[derive(Debug)]
+#[must_use]
+pub struct Underway(&'static str);
+
+/// Begins it. Dropped before [`Underway::done`] it is counted as a hazard of this name: the process was
+/// killed in the middle, or its leadership ended.
+#[inline]
+pub const fn underway(hazard: &'static str) -> Underway {
+    Underway(hazard)
+}
+
+impl Underway {
+    /// It has come to its end, whatever that was.
+    #[inline]
+    pub fn done(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        met(self.0);
+    }
+}
+
 /// Begins to count on this thread, with a protection switched off, or none.
 #[cfg(feature = "simulation")]
 pub fn begin(off: Option<&'static str>) {

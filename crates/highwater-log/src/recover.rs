@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use highwater_env::marks::{is_off, met};
+use highwater_env::marks::{is_off, met, underway};
 use highwater_format::segment::{Footer, Tail as FooterTail};
 use highwater_journal::{
     Claim, EntryRef, Journal, JournalOptions, Loaded, SnapshotJournal, TakeOverError, TrimPoint, TrimSource,
@@ -140,10 +140,14 @@ pub async fn take_over(shared: &Shared, shard: ShardId, tail: Tail) -> Result<Ta
     let journal =
         Journal::new(shared.env.clone(), Arc::clone(&shared.store), shared.incarnation, options(flushed_prefix(shard)));
     let trims = Arc::new(ManifestTrims(new_snapshots()));
+    let fence = underway("cut-off-in-first-fence");
     let data = journal.take_over(trims, Claim::Next, Bytes::new()).await;
+    fence.done();
     let data = data.map_err(|error| RecoverError::of(&journal, error))?;
     let epoch = data.writer.epoch();
+    let fence = underway("cut-off-between-fences");
     let fenced = snapshots.take_over(epoch, Bytes::new()).await;
+    fence.done();
     let fenced = fenced.map_err(|error| RecoverError::of(snapshots.log(), error))?;
     let loaded = Loaded {
         snapshot: fenced.snapshot,
@@ -153,6 +157,7 @@ pub async fn take_over(shared: &Shared, shard: ShardId, tail: Tail) -> Result<Ta
         date: BucketTime(0),
     };
     let mut manifest = replay(loaded)?;
+    let publication = underway("cut-off-before-publication");
     let found = read_chain(shared, &manifest, &data.chain).await?;
     // A topic that is missing after this was deleted: ids never come back, creation precedes use.
     shared.meta.refresh().await?;
@@ -192,6 +197,7 @@ pub async fn take_over(shared: &Shared, shard: ShardId, tail: Tail) -> Result<Ta
         }
     };
     data.writer.prove(committed.date);
+    publication.done();
     Ok(TakenShard {
         epoch,
         since: lineage.since,

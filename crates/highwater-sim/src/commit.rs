@@ -71,7 +71,7 @@ pub(crate) async fn fetch(world: &Arc<World>, group: u64, name: &Arc<str>) -> bo
     world.note(&[41, broker as u64, group, offset as u64], || {
         format!("broker {broker}: group {group} is told {offset}, at least {} is due", least.offset())
     });
-    world.model.lock().fetched(group, epoch, least, offset);
+    world.model.lock().fetched(group, epoch, &least, offset);
     true
 }
 

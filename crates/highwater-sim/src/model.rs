@@ -4,7 +4,7 @@
 //! saw. No offset ever has two values; what is known stays, but for records of a `local` topic when
 //! another broker may have taken over; nobody sees less than an earlier leader showed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use highwater_env::Instant;
@@ -28,7 +28,7 @@ struct Known {
 }
 
 /// Offsets of one group.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Commits {
     /// Greatest that was acknowledged or given out.
     known: i64,
@@ -36,6 +36,9 @@ pub(crate) struct Commits {
     epoch: i32,
     /// Greatest that was asked for.
     asked: i64,
+    /// Asked for without an answer that says that it was done: a request that its client has given up may be
+    /// carried out at any time, also behind a later one.
+    open: BTreeSet<i64>,
 }
 
 /// One partition.
@@ -224,23 +227,32 @@ impl Model {
     pub fn commit(&mut self, group: u64, offset: i64, done: Option<i32>) {
         let commits = self.commits.entry(group).or_default();
         match done {
-            Some(epoch) => commits.learn(offset, epoch),
-            None => commits.asked = commits.asked.max(offset),
+            Some(epoch) => {
+                commits.open.remove(&offset);
+                commits.learn(offset, epoch);
+            }
+            None => {
+                commits.open.insert(offset);
+                commits.asked = commits.asked.max(offset);
+            }
         }
     }
 
     /// What a fetch may not be below.
     pub fn committed(&self, group: u64) -> Commits {
-        self.commits.get(&group).copied().unwrap_or_default()
+        self.commits.get(&group).cloned().unwrap_or_default()
     }
 
     /// A fetch that was begun when `least` was committed gave `offset`.
     ///
     /// In a duel, a coordinator that was deposed and has not heard of it gives out what it knows, which may
     /// be older than what its successor has committed. That is counted, and is no violation.
-    pub fn fetched(&mut self, group: u64, epoch: i32, least: Commits, offset: i64) {
+    pub fn fetched(&mut self, group: u64, epoch: i32, least: &Commits, offset: i64) {
         let duels = self.duels;
         let commits = self.commits.entry(group).or_default();
+        if offset < least.known && commits.open.contains(&offset) {
+            return highwater_env::marks::met("commit-behind-a-later-one");
+        }
         if offset > commits.asked || (offset < least.known && (epoch >= least.epoch || !duels)) {
             let (known, asked) = (least.known, commits.asked);
             let what = format!("group {group}: {offset} is committed in epoch {epoch}, {known} to {asked} is due");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::{Either, select};
 use highwater_env::Env;
+use highwater_env::marks::{Underway, underway};
 use highwater_journal::{Committed, Pending, SnapshotJournal, WriteError, Writer};
 use highwater_store::Body;
 use highwater_types::Epoch;
@@ -51,6 +52,7 @@ pub struct Committer {
 /// An edit whose put is in flight, the snapshot that belongs behind it, and who waits for it.
 struct EditInFlight {
     pending: Pin<Box<Pending>>,
+    underway: Underway,
     /// The tenure's run before the put began.
     run: Option<u64>,
     snapshot: Option<Bytes>,
@@ -144,6 +146,7 @@ impl Committer {
     ) -> Result<(), Ended> {
         let committed = self.next_commit(&mut flight.pending, edit).await?;
         unlisted.push(self.keep(committed, &flight)?);
+        flight.underway.done();
         Ok(())
     }
 
@@ -267,7 +270,15 @@ impl Committer {
         let crc = crc32c::crc32c(&bytes);
         let run = self.options.tenure.run();
         match self.manifest.append(Body::from(bytes), Some(crc), Bytes::new()).await {
-            Ok(pending) => Ok(EditInFlight { pending: Box::pin(pending), run, snapshot, deletions, compacted, gaps }),
+            Ok(pending) => Ok(EditInFlight {
+                pending: Box::pin(pending),
+                underway: underway("cut-off-in-edit"),
+                run,
+                snapshot,
+                deletions,
+                compacted,
+                gaps,
+            }),
             Err(error) => Err(Ended::Lost(error)),
         }
     }
@@ -278,6 +289,7 @@ impl Committer {
         self.shard.edits.lock().committed(committed.date);
         let snapshot = edit.and_then(|edit| {
             self.shard.live.lock().prove(edit.run);
+            edit.underway.done();
             edit.deletions.done();
             edit.compacted.done();
             edit.gaps.done();
@@ -286,7 +298,10 @@ impl Committer {
         let point = self.manifest.point_after(committed.number);
         if let (Some(snapshot), Some(point)) = (snapshot, point) {
             // A snapshot only shortens the next start: without it the edits are read.
-            if let Err(error) = self.snapshots.write_snapshot(point, Body::from(snapshot)).await {
+            let underway = underway("cut-off-in-snapshot");
+            let written = self.snapshots.write_snapshot(point, Body::from(snapshot)).await;
+            underway.done();
+            if let Err(error) = written {
                 tracing::warn!(shard = %self.shard.id, %error, "manifest snapshot not written; the next one will be");
             }
         }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use futures::future::{Either, select};
+use highwater_env::marks::{Underway, underway};
 use highwater_env::watch;
 use highwater_env::{Env, Instant};
 use highwater_journal::{Pending, Writer};
@@ -36,6 +37,7 @@ pub struct InFlight {
     pub pending: Pending,
     pub sealed: Sealed,
     pub sealed_at: Instant,
+    pub underway: Underway,
     /// The tenure's run before the put began.
     pub run: Option<u64>,
     /// Takes its bytes off the account of what is not flushed, at the latest when this goes.
@@ -148,7 +150,8 @@ impl Flusher {
         };
         match self.writer.append(Body::from(draft.chunks), None, bytes::Bytes::new()).await {
             Ok(pending) => {
-                let flight = InFlight { pending, sealed, sealed_at, run, _held: held, footer: draft.footer };
+                let underway = underway("cut-off-in-flush");
+                let flight = InFlight { pending, sealed, sealed_at, underway, run, _held: held, footer: draft.footer };
                 self.committer.send(Progress::Segment(Box::new(flight))).await.is_ok()
             }
             Err(error) => {

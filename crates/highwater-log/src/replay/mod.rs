@@ -13,7 +13,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use futures::future::{Either, select};
-use highwater_env::marks::{is_off, met};
+use highwater_env::marks::{is_off, met, underway};
 use highwater_types::{Epoch, ShardId};
 
 use crate::leader::Leading;
@@ -65,6 +65,7 @@ pub async fn replay(shared: &Arc<Shared>, leading: &mut [Leading], mut recovered
         met("torn-end-of-log");
         tracing::info!(?torn, "the end of the write-ahead log was not synced and is cut off");
     }
+    let replaying = underway("cut-off-in-replay");
     let mut counts = Counts::default();
     let mut last_seen: BTreeMap<ShardId, WalSeq> = BTreeMap::new();
     let mut aside = Aside::default();
@@ -145,6 +146,7 @@ pub async fn replay(shared: &Arc<Shared>, leading: &mut [Leading], mut recovered
             "write-ahead log replayed"
         );
     }
+    replaying.done();
     Ok(())
 }
 

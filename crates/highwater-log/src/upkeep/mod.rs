@@ -15,7 +15,7 @@ pub mod retention;
 use std::sync::Arc;
 
 use futures::future::join_all;
-use highwater_env::marks::met;
+use highwater_env::marks::{met, underway};
 use highwater_journal::{Journal, SnapshotJournal, Unreferenced, WalkError};
 use highwater_store::BucketTime;
 use highwater_types::Epoch;
@@ -64,7 +64,10 @@ impl Upkeep {
             while std::mem::take(&mut more) {
                 self.retire().await;
                 more = compaction.step().await;
-                if let Err(error) = self.sweep(&mut past).await {
+                let sweeping = underway("cut-off-in-sweep");
+                let swept = self.sweep(&mut past).await;
+                sweeping.done();
+                if let Err(error) = swept {
                     tracing::warn!(shard = %self.shard.id, %error, "objects that nobody needs could not be deleted; trying again");
                 }
             }

@@ -18,7 +18,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use highwater_env::marks::met;
+use highwater_env::marks::{met, underway};
 use highwater_types::{Epoch, TopicPartition};
 
 use self::layout::lay_out;
@@ -107,7 +107,10 @@ impl Compaction {
         let mut bytes = 0;
         for output in &outputs {
             let begun = self.shared.env.now();
-            let segment = target.write(output).await?;
+            let writing = underway("cut-off-in-compaction");
+            let segment = target.write(output).await;
+            writing.done();
+            let segment = segment?;
             bytes += segment.head.size;
             segments.push(segment);
             let worked: Duration = self.shared.env.now().since(begun);
@@ -117,7 +120,10 @@ impl Compaction {
         met("compaction-asks");
         let answer = self.shard.compactions.ask(segments);
         self.shard.log_starts.asked.notify_one();
-        answer.await.unwrap_or(Err(NotCommitted::Lost))?;
+        let edit = underway("cut-off-before-compaction-commits");
+        let answer = answer.await.unwrap_or(Err(NotCommitted::Lost));
+        edit.done();
+        answer?;
         met("segments-compacted");
         self.shared.options.metrics.compacted(replaced.len(), written, bytes);
         tracing::debug!(
