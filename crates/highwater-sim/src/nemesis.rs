@@ -12,6 +12,10 @@ use highwater_store::FaultRates;
 use crate::process::Process;
 use crate::world::World;
 
+/// A sync that the power does not wait for.
+const SLOW: Duration = Duration::from_millis(200);
+/// Steps until the power goes at most.
+const STEPS: u64 = 20_000;
 /// Answers lost in a bad network, of a thousand.
 const LOSSES: u64 = 150;
 
@@ -59,6 +63,13 @@ pub(crate) fn start(world: &Arc<World>, broker: usize) {
 
 fn kill(world: &Arc<World>, process: &Process, power: bool) {
     let broker = process.broker;
+    if power && world.chance(800) {
+        // In the middle of a sync: writes are under way, and may be torn.
+        world.disks[broker].set_faults(DiskFaults { slow_sync: Some(SLOW), ..DiskFaults::default() });
+        let end = world.env.now() + Duration::from_millis(world.below(SLOW.as_millis() as u64));
+        world.executor.run_until(end, STEPS, || world.model.lock().violation().is_none());
+        world.disks[broker].set_faults(DiskFaults::default());
+    }
     let unflushed = process.handles().map_or(0, |handles| handles.log.unflushed_bytes());
     match (process.is_starting(), unflushed > 0) {
         (true, _) => met("killed-in-takeover"),

@@ -16,6 +16,9 @@ use crate::world::{TOPICS, World};
 const BATCH: u64 = 5;
 /// Longest value, bytes beyond its number.
 const FILLER: u64 = 200;
+/// Filler of one batch in so many of a thousand, so that a write of the log is longer than a sector and may
+/// be torn.
+const LARGE: (u64, usize) = (120, 2_500);
 /// Longest pause between two batches of a producer.
 const PAUSE_US: u64 = 60_000;
 /// Values of one producer do not meet those of another.
@@ -108,9 +111,11 @@ pub(crate) fn topic(partition: usize) -> (&'static str, bool) {
 
 fn batch(world: &World, values: &[u64], identity: Option<&Identity>) -> Bytes {
     let mut builder = BatchBuilder::new(Compression::None);
-    for value in values {
+    for (number, value) in values.iter().enumerate() {
         let mut bytes = value.to_be_bytes().to_vec();
-        bytes.resize(8 + world.below(FILLER) as usize, 7);
+        let filler = world.below(FILLER) as usize;
+        let large = number == 0 && world.chance(LARGE.0);
+        bytes.resize(8 + if large { LARGE.1 } else { filler }, 7);
         // A batch of so few small records has room.
         let _ = builder.push(world.env.wall_ms(), None, Some(&bytes));
     }
