@@ -3,6 +3,8 @@
 Usage: client.py ROLE BROKER ARGUMENTS...
 
   create-topic TOPIC PARTITIONS    creates a topic and waits for its leaders
+  create-topics PREFIX COUNT       creates topics of one partition, PREFIX-0 and on, waits for their leaders,
+                                   and prints how many seconds that took
   delete-topic TOPIC               deletes a topic
   produce TOPIC FILE CODEC         sends lines of `key TAB value` (an empty key is null), header seq
   consume TOPIC                    prints a topic from its beginning to its present end
@@ -27,6 +29,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from records import end_on_signals, printed, rows, say, say_partitions, stopped
 
 BEGINNING = -2
+# Of one request; Apache Kafka takes at most 10,000 records of metadata in one.
+TOPICS_AT_ONCE = 500
 
 
 def create_topic(broker, topic, partitions):
@@ -41,6 +45,25 @@ def create_topic(broker, topic, partitions):
             return
         time.sleep(0.02)
     sys.exit(f"{topic} has no leaders")
+
+
+def create_topics(broker, prefix, count):
+    count, begun = int(count), time.monotonic()
+    admin = AdminClient({"bootstrap.servers": broker})
+    for first in range(0, count, TOPICS_AT_ONCE):
+        numbers = range(first, min(first + TOPICS_AT_ONCE, count))
+        topics = [NewTopic(f"{prefix}-{number}", 1, 1) for number in numbers]
+        created = admin.create_topics(topics, operation_timeout=60, request_timeout=120)
+        for future in created.values():
+            future.result(180)
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        found = [topic for name, topic in admin.list_topics(timeout=60).topics.items() if name.startswith(prefix)]
+        led = [p for topic in found if topic.error is None for p in topic.partitions.values() if p.leader >= 0]
+        if len(led) == count:
+            return print(round(time.monotonic() - begun, 3))
+        time.sleep(0.1)
+    sys.exit(f"not all of {prefix} have leaders")
 
 
 def delete_topic(broker, topic):
@@ -254,6 +277,7 @@ def latency(broker, topic, count, rate):
 
 ROLES = {
     "create-topic": create_topic,
+    "create-topics": create_topics,
     "delete-topic": delete_topic,
     "produce": produce,
     "consume": consume,

@@ -24,7 +24,8 @@ const JVM_FLAGS: &[&str] = &[
 ];
 /// Any fixed id serves: the node is alone.
 const CLUSTER_ID: &str = "aGlnaHdhdGVyLXRlc3RzMQ";
-const READY_DEADLINE: Duration = Duration::from_secs(60);
+/// A start with 10,000 partitions takes more than a minute on a small machine.
+const READY_DEADLINE: Duration = Duration::from_secs(240);
 
 /// One node of Apache Kafka: running, or down between two starts.
 #[derive(Debug)]
@@ -39,9 +40,15 @@ pub struct Apache {
 impl Apache {
     /// Formats a new node below `folder` and starts it.
     pub fn start(parts: &Parts, folder: &Path, log: PathBuf) -> Result<Self> {
+        Self::start_with(parts, folder, log, &[])
+    }
+
+    /// As [`Apache::start`], with more lines in its `server.properties`.
+    pub fn start_with(parts: &Parts, folder: &Path, log: PathBuf, settings: &[&str]) -> Result<Self> {
         let (port, controller) = (ports::free()?, ports::free()?);
         fs::create_dir_all(folder)?;
-        fs::write(folder.join("server.properties"), properties(folder, port, controller))?;
+        let properties = properties(folder, port, controller) + &settings.join("\n");
+        fs::write(folder.join("server.properties"), properties)?;
         let mut node = Self { jars: parts.kafka_jars(), folder: folder.to_path_buf(), log, port, process: None };
         node.format()?;
         node.up()?;
@@ -71,6 +78,11 @@ impl Apache {
         })
     }
 
+    /// Where its partitions have a folder each.
+    pub fn data(&self) -> PathBuf {
+        data(&self.folder)
+    }
+
     /// Where clients connect.
     pub fn port(&self) -> u16 {
         self.port
@@ -87,6 +99,10 @@ pub fn java(jars: &Path, flags: &[&str]) -> Command {
     let mut command = Command::new("java");
     command.args(flags).arg("-cp").arg(jars.join("*"));
     command
+}
+
+fn data(folder: &Path) -> PathBuf {
+    folder.join("data")
 }
 
 fn properties(folder: &Path, port: u16, controller: u16) -> String {
@@ -106,6 +122,6 @@ fn properties(folder: &Path, port: u16, controller: u16) -> String {
          share.coordinator.state.topic.replication.factor=1\n\
          share.coordinator.state.topic.min.isr=1\n\
          group.initial.rebalance.delay.ms=0\n",
-        folder.join("data").display()
+        data(folder).display()
     )
 }

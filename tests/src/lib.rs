@@ -23,6 +23,7 @@
 //! | [`faults`] | a bucket's service that fails on purpose, before a real one |
 //! | [`dice`] | chance that a seed repeats |
 //! | [`raw`] | Kafka frames by hand, well formed or not |
+//! | [`led`] | how many partitions have a leader, and when a start is over |
 //!
 //! The broker is a black box here: nothing in this package names another crate of the workspace, so
 //! that a mistake in our own codec cannot hide itself.
@@ -40,6 +41,7 @@ pub mod highwater;
 pub mod history;
 pub mod http;
 pub mod kill;
+pub mod led;
 pub mod load;
 pub mod localstack;
 pub mod memory;

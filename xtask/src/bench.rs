@@ -11,7 +11,9 @@
 
 mod alone;
 mod catch_up;
+mod compare;
 mod object;
+mod origin;
 mod report;
 mod scale;
 mod tools;
@@ -67,6 +69,8 @@ enum Other {
     Object(object::Arguments),
     /// A consumer that reads everything beside a producer that goes on; Kafka's beside it.
     CatchUp(catch_up::Arguments),
+    /// Everything that is said of the two: throughput by record size, consumers, latency, start, memory.
+    Compare(compare::Arguments),
     /// Very many partitions on one broker.
     Scale(scale::Arguments),
 }
@@ -84,6 +88,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.other {
         Some(Other::Object(arguments)) => return object::run(arguments),
         Some(Other::CatchUp(arguments)) => return catch_up::run(arguments),
+        Some(Other::Compare(arguments)) => return compare::run(arguments),
         Some(Other::Scale(arguments)) => return scale::run(arguments),
         None => {}
     }
@@ -134,10 +139,7 @@ struct Contestant {
 
 impl Contestant {
     fn start(system: System, parts: &Parts) -> Result<Self> {
-        let name = match system {
-            System::Highwater => "Highwater",
-            System::Kafka => "Apache Kafka 4.3.1",
-        };
+        let name = name(system);
         if system == System::Highwater {
             build_broker()?;
         }
@@ -149,8 +151,20 @@ impl Contestant {
     }
 }
 
-/// Builds the broker and the client of the benchmarks, and has the tests' helpers find them.
+/// What a table calls a broker.
+fn name(system: System) -> &'static str {
+    match system {
+        System::Highwater => "Highwater",
+        System::Kafka => "Apache Kafka 4.3.1",
+    }
+}
+
+/// Builds the broker and the client of the benchmarks, and has the tests' helpers find them; where the
+/// environment names a broker, that one is measured, with the client beside it.
 fn build_broker() -> Result<PathBuf> {
+    if let Some(binary) = std::env::var_os(BINARY_VARIABLE) {
+        return Ok(PathBuf::from(binary));
+    }
     let binary = test::build_binaries()?;
     // SAFETY: this program has one thread.
     unsafe { std::env::set_var(BINARY_VARIABLE, &binary) };

@@ -15,7 +15,7 @@ use crate::{Deliveries, FLUSH, queue};
 pub const FILL_BYTES: usize = 1 << 10;
 pub const NOISE_BYTES: usize = 32 << 20;
 /// As many records as make a batch go to one partition after another.
-const RUN: u64 = 900;
+pub const RUN: u64 = 900;
 
 /// `fill TOPIC PARTITIONS COUNT`: records of 1 KiB as fast as it goes, in large batches; prints how many a
 /// second.
@@ -64,15 +64,10 @@ pub fn touch(broker: &str, topic: &str, partitions: i32) -> Result<()> {
 
 /// `drain TOPIC PARTITIONS COUNT`: reads so many records from the beginning; prints how many a second.
 pub fn drain(broker: &str, topic: &str, partitions: i32, count: u64) -> Result<()> {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", broker).set("group.id", "drain").set("enable.auto.commit", "false");
-    config.set("fetch.message.max.bytes", "8388608").set("fetch.max.bytes", "67108864");
-    let consumer: BaseConsumer = config.create()?;
-    consumer.assign(&everywhere(topic, partitions, Offset::Beginning)?)?;
+    let consumer = drainer(broker, topic, partitions)?;
     let began = Instant::now();
     for _ in 0..count {
-        let message = consumer.poll(PATIENCE).context("no record for a minute")?;
-        message?;
+        next(&consumer)?;
     }
     println!("{:.1}", count as f64 / began.elapsed().as_secs_f64());
     Ok(())
@@ -80,6 +75,22 @@ pub fn drain(broker: &str, topic: &str, partitions: i32, count: u64) -> Result<(
 
 /// Longest wait for a record.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A consumer of all partitions from the beginning, in large fetches.
+pub fn drainer(broker: &str, topic: &str, partitions: i32) -> Result<BaseConsumer> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", broker).set("group.id", "drain").set("enable.auto.commit", "false");
+    config.set("fetch.message.max.bytes", "8388608").set("fetch.max.bytes", "67108864");
+    let consumer: BaseConsumer = config.create()?;
+    consumer.assign(&everywhere(topic, partitions, Offset::Beginning)?)?;
+    Ok(consumer)
+}
+
+/// Waits for the next record, and lets it go.
+pub fn next(consumer: &BaseConsumer) -> Result<()> {
+    consumer.poll(PATIENCE).context("no record for a minute")??;
+    Ok(())
+}
 
 /// All partitions, from the same place.
 pub fn everywhere(topic: &str, partitions: i32, from: Offset) -> Result<TopicPartitionList> {

@@ -2,12 +2,13 @@
 //!
 //! Usage: `rdkafka-client ROLE BROKER ARGUMENTS...`, with the roles `produce TOPIC FILE CODEC` and
 //! `member TOPIC GROUP` of `tests/python/client.py`, and those of the benchmarks: `fill`, `touch`, `drain`
-//! ([`bulk`]), `pace` and `follow` ([`paced`]), `reread` ([`reread`]). The form of a printed record is that of
-//! `tests/src/records.rs`.
+//! ([`bulk`]), `fill-together` and `drain-together` ([`together`]), `pace` and `follow` ([`paced`]), `reread`
+//! ([`reread`]). The form of a printed record is that of `tests/src/records.rs`.
 
 mod bulk;
 mod paced;
 mod reread;
+mod together;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -35,14 +36,26 @@ fn main() -> Result<()> {
         ["fill", broker, topic, partitions, count] => bulk::fill(broker, topic, partitions.parse()?, count.parse()?),
         ["touch", broker, topic, partitions] => bulk::touch(broker, topic, partitions.parse()?),
         ["drain", broker, topic, partitions, count] => bulk::drain(broker, topic, partitions.parse()?, count.parse()?),
+        ["fill-together", broker, topic, producers, bytes, count] => {
+            together::fill(broker, topic, producers.parse()?, bytes.parse()?, count.parse()?)
+        }
+        ["drain-together", broker, topic, partitions, count, consumers] => {
+            together::drain(broker, topic, partitions.parse()?, count.parse()?, consumers.parse()?)
+        }
         ["reread", broker, topic, partitions, seconds] => {
             reread::reread(broker, topic, partitions.parse()?, seconds.parse()?)
         }
         ["pace", broker, topic, partitions, rate, seconds] => {
             paced::pace(broker, topic, partitions.parse()?, rate.parse()?, seconds.parse()?)
         }
-        ["follow", broker, topic, partitions, rate, seconds] => {
-            paced::follow(broker, topic, partitions.parse()?, rate.parse()?, seconds.parse()?)
+        ["follow", broker, topic, partitions, rate, seconds, bytes, linger_ms] => {
+            let stream = paced::Stream {
+                partitions: partitions.parse()?,
+                rate: rate.parse()?,
+                seconds: seconds.parse()?,
+                bytes: bytes.parse()?,
+            };
+            paced::follow(broker, topic, stream, linger_ms)
         }
         _ => bail!("no such role: {arguments:?}"),
     }

@@ -1,14 +1,11 @@
 //! Medians, ratios and the table.
 
 use std::fmt;
-use std::fs;
-use std::process::Command;
 
 use anyhow::Result;
-use highwater_tests::parts::{KAFKA_VERSION, repository};
 use serde::Serialize;
 
-use crate::command;
+use super::origin::Origin;
 
 /// What one round has shown of one broker.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -74,11 +71,8 @@ pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
 /// A whole run.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    date: String,
-    commit: String,
-    machine: String,
-    java: String,
-    kafka: &'static str,
+    #[serde(flatten)]
+    origin: Origin,
     gib: f64,
     rounds: u32,
     columns: Vec<Column>,
@@ -86,16 +80,7 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new(gib: f64, rounds: u32) -> Result<Self> {
-        Ok(Self {
-            date: said("date", &["-u", "+%Y-%m-%d"]),
-            commit: said("git", &["describe", "--always", "--dirty", "--abbrev=10"]),
-            machine: machine()?,
-            java: said("java", &["--version"]),
-            kafka: KAFKA_VERSION,
-            gib,
-            rounds,
-            columns: Vec::new(),
-        })
+        Ok(Self { origin: Origin::new()?, gib, rounds, columns: Vec::new() })
     }
 
     pub(super) fn add(&mut self, name: &'static str, rounds: &[Figures], idle: u64, peak: u64) {
@@ -108,28 +93,19 @@ impl Report {
     pub(super) fn publish(&self) -> Result<()> {
         let text = self.markdown();
         println!("\n{text}");
-        let folder = repository().join("bench/results");
-        fs::create_dir_all(&folder)?;
-        let name = format!("{}-{}", self.date, self.commit);
-        fs::write(folder.join(format!("{name}.md")), &text)?;
-        let json = serde_json::to_string_pretty(self)? + "\n";
-        fs::write(folder.join(format!("{name}.json")), json)?;
-        println!("written to bench/results/{name}.md and .json");
-        Ok(())
+        self.origin.publish("", &[("md", text), ("json", super::origin::json(self)?)])
     }
 
     fn markdown(&self) -> String {
         let names: Vec<&str> = self.columns.iter().map(|column| column.name).collect();
         let ratio = self.columns.len() == 2;
         let mut text = format!(
-            "# {} at {}\n\n{} GiB a round, {} rounds (medians), records of 1 KiB, 4 partitions, \
-             acks=all, linger 5 ms, no compression; Kafka's own tools.\n{}; {}.\n\n| | {} |{}\n",
-            self.date,
-            self.commit,
+            "# {}\n\n{} GiB a round, {} rounds (medians), records of 1 KiB, 4 partitions, \
+             acks=all, linger 5 ms, no compression; Kafka's own tools.\n{}.\n\n| | {} |{}\n",
+            self.origin.title(),
             self.gib,
             self.rounds,
-            self.machine,
-            self.java.lines().next().unwrap_or_default(),
+            self.origin.machine(),
             names.join(" | "),
             if ratio { " ratio |" } else { "" }
         );
@@ -154,23 +130,4 @@ impl Report {
         }
         text
     }
-}
-
-/// What a program says, or nothing: a figure is worth more than its label.
-fn said(program: &str, arguments: &[&str]) -> String {
-    let mut command = Command::new(program);
-    command.current_dir(repository()).args(arguments);
-    command::output(&mut command).map_or_else(|_| "unknown".to_owned(), |said| said.trim().to_owned())
-}
-
-fn machine() -> Result<String> {
-    let processor = fs::read_to_string("/proc/cpuinfo")?;
-    let model = processor.lines().find_map(|line| line.strip_prefix("model name"));
-    let model = model.unwrap_or_default().trim_start_matches(['\t', ' ', ':']);
-    let memory = fs::read_to_string("/proc/meminfo")?;
-    let kib = memory.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok());
-    let cores = std::thread::available_parallelism()?;
-    let kernel = said("uname", &["-sr"]);
-    let gib = kib.unwrap_or_default() / f64::from(1 << 20);
-    Ok(format!("{cores} cores of {model}, {gib:.0} GiB of memory, {kernel}"))
 }

@@ -24,6 +24,8 @@ const IDLE: Duration = Duration::from_secs(20);
 /// What the follower is sent.
 const RATE: u32 = 1_000;
 const SECONDS: u32 = 20;
+const BYTES: u32 = 100;
+const LINGER_MS: u32 = 0;
 
 /// How many.
 #[derive(Debug, clap::Args)]
@@ -59,10 +61,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     thread::sleep(SETTLE);
     idle(&mut broker, "with a record in each")?;
     if let [(topic, partitions)] = topics.as_slice() {
-        let numbers = [*partitions, RATE, SECONDS].map(|number| number.to_string());
+        let numbers = [*partitions, RATE, SECONDS, BYTES, LINGER_MS].map(|number| number.to_string());
         let arguments: Vec<&str> = std::iter::once(topic).chain(&numbers).map(String::as_str).collect();
         let taken = measure(&parts, &place, &broker, "follow", &arguments)?;
-        let [p50, p99] = taken.as_slice() else { anyhow::bail!("not two numbers: {taken:?}") };
+        let [p50, p99, _] = taken.as_slice() else { anyhow::bail!("not three numbers: {taken:?}") };
         println!("one consumer of all, {RATE} records/s: end to end p50 {:.1} ms, p99 {:.1}", p50 / 1e3, p99 / 1e3);
     }
 

@@ -11,8 +11,8 @@ use highwater_tests::clients::{At, confluent};
 
 use crate::command;
 
-/// Different payloads, of which the producer takes one at random each time.
-const PAYLOADS: u32 = 20_000;
+/// Bytes of different payloads, of which the producer takes one at random each time: 20,000 of 1 KiB.
+const PAYLOAD_BYTES: u64 = 20_000 << 10;
 /// Records a second when latency is measured.
 const SLOW_RATE: u32 = 100;
 
@@ -36,7 +36,7 @@ pub(super) struct Latency {
 pub(super) fn write_payloads(path: &Path, bytes: u64) -> Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    for _ in 0..PAYLOADS {
+    for _ in 0..PAYLOAD_BYTES / bytes.max(1) {
         for _ in 0..bytes {
             // xorshift64; 93 of the printable characters from `!` on.
             state ^= state << 13;
