@@ -1,16 +1,21 @@
 //! Asking brokers, and at the end the bucket, whether all is as it must be.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use highwater_env::Env;
+use highwater_env::marks::met;
 use highwater_env::sim::{DiskFaults, SimExecutor};
+use highwater_log::wal::SideFile;
 use highwater_log::{ReadError, verify};
 use highwater_store::Store;
 
 use crate::commit;
-use crate::consume::{records, request};
-use crate::model::Reading;
-use crate::process::{Handles, Process};
+use crate::consume::{of_batch, records, request};
+use crate::model::{Gone, Reading};
+use crate::process::{Handles, Process, WAL_DIR};
 use crate::world::{BROKERS, World};
 
 /// How often brokers are asked for their marks.
@@ -81,6 +86,7 @@ pub(crate) fn conclude(world: &Arc<World>) {
         async move {
             if let Some(handles) = process.handles() {
                 read_all(&world, survivor, &handles).await;
+                set_aside(&world, survivor).await;
                 groups(&world).await;
                 bucket(&world).await;
             }
@@ -133,6 +139,44 @@ async fn read_whole(
             }
         }
     }
+}
+
+/// What the survivor had and another one went on without is in side files, never dropped in silence.
+async fn set_aside(world: &Arc<World>, survivor: usize) {
+    let gone = world.model.lock().gone();
+    if gone.is_empty() {
+        return;
+    }
+    let env = Env { disk: world.disks[survivor].clone(), ..world.env.clone() };
+    let aside = match side_files(&env).await {
+        Ok(values) => values,
+        Err(what) => return world.model.lock().violated(format!("side files of broker {survivor}: {what}")),
+    };
+    for record in gone {
+        met("looked-for-in-a-side-file");
+        if !aside.contains(&record.value) {
+            let Gone { partition, offset, value } = record;
+            let what = format!("{partition}: offset {offset} (value {value}) is neither served nor set aside");
+            return world.model.lock().violated(what);
+        }
+    }
+}
+
+/// The values in a broker's side files.
+async fn side_files(env: &Env) -> Result<BTreeSet<u64>, String> {
+    let folder = Path::new(WAL_DIR).join("deposed");
+    let mut values = BTreeSet::new();
+    for entry in env.disk.read_dir(&folder).await.unwrap_or_default() {
+        let path = folder.join(&entry.name);
+        if path.extension().is_none_or(|extension| extension != "wal") {
+            continue;
+        }
+        let mut file = SideFile::open(env, &path).await.map_err(|error| error.to_string())?;
+        while let Some(frame) = file.next().await.map_err(|error| error.to_string())? {
+            values.extend(of_batch(&frame.batch)?.iter().map(|record| record.value));
+        }
+    }
+    Ok(values)
 }
 
 async fn groups(world: &Arc<World>) {

@@ -33,17 +33,22 @@ pub(crate) fn records(outcome: &ReadOutcome, from: i64) -> Result<Vec<Seen>, Str
     for batch in Batches::new(bytes) {
         let (_, batch) = batch.map_err(|error| error.to_string())?;
         let stored = StoredBatch::from_bytes(&batch).map_err(|error| error.to_string())?;
-        if !stored.crc_is_right() {
-            return Err("a batch does not match its checksum".to_owned());
-        }
-        for record in Records::open(&stored, Expansion::default()).map_err(|error| error.to_string())? {
-            let record = record.map_err(|error| error.to_string())?;
-            let value = record.value.as_deref().and_then(|value| value.first_chunk::<8>());
-            let value = value.map(|value| u64::from_be_bytes(*value)).ok_or("a record without a value")?;
-            if record.offset >= from {
-                seen.push(Seen { offset: record.offset, value });
-            }
-        }
+        seen.extend(of_batch(&stored)?.into_iter().filter(|record| record.offset >= from));
+    }
+    Ok(seen)
+}
+
+/// The records of a batch.
+pub(crate) fn of_batch(stored: &StoredBatch) -> Result<Vec<Seen>, String> {
+    if !stored.crc_is_right() {
+        return Err("a batch does not match its checksum".to_owned());
+    }
+    let mut seen = Vec::new();
+    for record in Records::open(stored, Expansion::default()).map_err(|error| error.to_string())? {
+        let record = record.map_err(|error| error.to_string())?;
+        let value = record.value.as_deref().and_then(|value| value.first_chunk::<8>());
+        let value = value.map(|value| u64::from_be_bytes(*value)).ok_or("a record without a value")?;
+        seen.push(Seen { offset: record.offset, value });
     }
     Ok(seen)
 }

@@ -65,7 +65,17 @@ pub(crate) struct Model {
     /// Whether brokers take over from live ones.
     duels: bool,
     commits: BTreeMap<u64, Commits>,
+    /// What the last broker had acknowledged or shown, and does not serve: it must have set it aside.
+    gone: Vec<Gone>,
     violation: Option<String>,
+}
+
+/// A record that another broker went on without.
+#[derive(Clone, Debug)]
+pub(crate) struct Gone {
+    pub partition: String,
+    pub offset: i64,
+    pub value: u64,
 }
 
 /// The end of time: of a broker that is alive.
@@ -80,8 +90,14 @@ impl Model {
             alive_until: vec![None; brokers],
             duels,
             commits: BTreeMap::new(),
+            gone: Vec::new(),
             violation: None,
         }
+    }
+
+    /// Once everything was read: what has to be in a side file of the broker that was asked.
+    pub fn gone(&mut self) -> Vec<Gone> {
+        std::mem::take(&mut self.gone)
     }
 
     pub fn add(&mut self, name: String, local: bool, retention: bool) {
@@ -165,6 +181,7 @@ impl Model {
         }
         let end = if read.whole { i64::MAX } else { last };
         let model = &self.partitions[partition];
+        let mut gone = Vec::new();
         let start = read.marks.log_start.max(read.from);
         if start <= end {
             let mut given = read.records.iter().map(|record| record.offset).peekable();
@@ -176,8 +193,12 @@ impl Model {
                         format!("{}: offset {offset} (value {}) is known and was not read", model.name, known.value);
                     return self.violated(what);
                 }
+                if lost && read.whole && known.broker == broker {
+                    gone.push(Gone { partition: model.name.clone(), offset: *offset, value: known.value });
+                }
             }
         }
+        self.gone.extend(gone);
         self.marks(partition, &read.marks, read.whole);
         for record in read.records {
             self.learn(partition, broker, asked, *record);

@@ -22,6 +22,8 @@ use parking_lot::Mutex;
 
 use crate::world::World;
 
+/// Where each broker has its write-ahead log, on its own disk.
+pub(crate) const WAL_DIR: &str = "/wal";
 /// Shards of the cluster.
 const SHARDS: u32 = 2;
 
@@ -241,7 +243,7 @@ impl Leases {
 
 /// Short times and small sizes, so that a history of seconds meets their ends.
 fn engine_options(world: &World, broker: usize) -> EngineOptions {
-    let mut options = EngineOptions::new(PathBuf::from("/wal"), broker as u128 + 1, true);
+    let mut options = EngineOptions::new(PathBuf::from(WAL_DIR), broker as u128 + 1, true);
     options.paced = world.seed % 4 != 3;
     options.flush_bytes = 2048;
     options.flush_interval = Duration::from_millis(20);

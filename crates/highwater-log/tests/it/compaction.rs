@@ -304,3 +304,31 @@ fn batches_of_every_size_survive() {
     }
     assert!(walk(&world, &broker).segments < 20);
 }
+
+#[test]
+fn a_deposed_tail_is_set_aside_though_compaction_has_gone_over_its_offsets() {
+    let mut world = world(82);
+    let broker = world.start(1);
+    let tp = broker.create("t", 1, &[("highwater.durability", "local"), ("retention.ms", "-1")])[0];
+    let flushed = |broker: &Broker, values: std::ops::Range<u64>| {
+        for value in values {
+            broker.append(tp, &[value]).unwrap();
+            broker.tick(1_500);
+        }
+    };
+    flushed(&broker, 0..6);
+    let last = broker.append(tp, &[99]).unwrap().base_offset;
+    broker.kill();
+    // Another broker goes on behind a gap, and writes both sides of it into one segment.
+    let broker = world.start(2);
+    flushed(&broker, 6..14);
+    broker.tick(A_PASS);
+    assert_eq!(broker.objects("/compacted/").len(), 1);
+    assert_eq!(values(&broker, tp), (0..14).collect::<Vec<u64>>());
+    assert_eq!(broker.read_from(tp, last).unwrap().first().unwrap().value, 6, "from within the gap");
+    broker.stop();
+    let broker = world.start(1);
+    let aside = broker.run(world.sim.env.disk.read_dir(std::path::Path::new("/wal-1/deposed"))).unwrap();
+    assert_eq!(aside.len(), 1, "the record is not in the bucket");
+    walk(&world, &broker);
+}

@@ -102,7 +102,10 @@ impl Target<'_> {
                     .map_err(|error| damaged(BlockError::Malformed { at: 0, why: error.to_string() }))?;
                 let end = at + batch.len() as u64;
                 match &mut open {
-                    Some(piece) if end - piece.start <= self.piece_bytes => {
+                    // A gap in the offsets ends a piece: what is in one is in the bucket, all of it.
+                    Some(piece)
+                        if end - piece.start <= self.piece_bytes && stored.first_offset() == piece.last_offset + 1 =>
+                    {
                         piece.end = end;
                         piece.last_offset = stored.last_offset();
                         piece.max_timestamp_ms = piece.max_timestamp_ms.max(stored.header().max_timestamp);
