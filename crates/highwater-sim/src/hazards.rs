@@ -47,6 +47,6 @@ pub const HAZARDS: &[&str] = &[
 ];
 
 /// A run of so many histories has to meet each hazard [`OFTEN`] times.
-pub const LONG_RUN: u64 = 5_000;
+pub const LONG_RUN: u64 = 8_000;
 /// See [`LONG_RUN`].
 pub const OFTEN: u64 = 100;

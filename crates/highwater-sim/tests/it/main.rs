@@ -23,11 +23,13 @@ fn a_seed_gives_the_same_history_twice() {
 /// Those that are found soon, and the seed that finds them.
 const FOUND: &[(&str, u64)] = &[
     ("acknowledged-when-durable", 1),
+    ("deposed-tail", 7),
     ("exact-window", 9),
     ("failed-sync-is-final", 48),
     ("high-watermark-waits", 2),
     ("leader-proof", 942),
     ("offset-reserve", 3),
+    ("owner-epoch", 226),
     ("producer-sequences", 2),
     ("tenure", 770),
     ("walked-end", 1),
