@@ -47,7 +47,7 @@ pub enum JournalFailure {
     #[error(transparent)]
     Store(StoreError),
     /// The chain contradicts itself.
-    #[error("the journal in meta/log is damaged: {0}")]
+    #[error("the journal of the metadata is damaged: {0}")]
     Corrupt(String),
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use highwater_env::Env;
 use highwater_journal::{JournalOptions, Opened, SharedError, SharedJournal};
-use highwater_store::Store;
+use highwater_store::{Store, StoreErrorKind};
 use highwater_types::Incarnation;
 
 use super::{AppendFailure, MetaJournal, Update};
@@ -65,6 +65,9 @@ fn as_updates(entries: Vec<(u64, Bytes)>) -> Vec<Update> {
 
 fn failure(error: SharedError) -> JournalFailure {
     match error {
+        SharedError::Store(error) if error.kind == StoreErrorKind::Damaged => {
+            JournalFailure::Corrupt(error.to_string())
+        }
         SharedError::Store(error) => JournalFailure::Store(error),
         SharedError::Corrupt(corruption) => {
             JournalFailure::Corrupt(format!("{PREFIX}/log/{:020}: {corruption}", corruption.number()))
