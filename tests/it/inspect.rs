@@ -5,14 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use highwater_tests::clients::{At, Client, Codec, DEADLINE};
-use highwater_tests::flights::Flights;
-use highwater_tests::highwater::{Highwater, Store, without_settings};
+use highwater_tests::clients::DEADLINE;
+use highwater_tests::highwater::without_settings;
 use highwater_tests::parts::{Parts, highwater_binary};
 use highwater_tests::place::Place;
 use highwater_tests::said::Said;
 
-use crate::stage::in_place;
+use crate::stage::{in_place, with_flights};
 
 const TOPIC: &str = "flights";
 /// Some segments and a log.
@@ -25,13 +24,7 @@ fn everything_that_a_broker_wrote_is_shown() -> Result<()> {
 
 fn shown(parts: &Parts, place: &Place) -> Result<()> {
     let data = place.join("data");
-    let mut broker = Highwater::start(&highwater_binary()?, &data, place.log("broker"), Store::Directory)?;
-    let address = format!("127.0.0.1:{}", broker.port());
-    let at = At { broker: &address, parts, place };
-    let input = place.join("input.tsv");
-    Flights::read(&parts.flights())?.write(0..FLIGHTS, &input)?;
-    at.create_topic(TOPIC, 1)?;
-    Client::Kcat.produce(&at, TOPIC, &input, Codec::None)?;
+    let mut broker = with_flights(parts, place, &data, (TOPIC, 1), FLIGHTS)?;
     ensure!(broker.process()?.terminate(DEADLINE)?.success(), "a clean end");
 
     let bucket = data.join("bucket");

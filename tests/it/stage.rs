@@ -1,11 +1,14 @@
 //! What every test stands on: a place, the parts, a broker and, if wanted, a bucket.
 
+use std::path::Path;
+
 use anyhow::Result;
-use highwater_tests::clients::At;
-use highwater_tests::highwater::Store;
+use highwater_tests::clients::{At, Client, Codec};
+use highwater_tests::flights::Flights;
+use highwater_tests::highwater::{Highwater, Store};
 use highwater_tests::localstack::LocalStack;
 use highwater_tests::minio::Minio;
-use highwater_tests::parts::Parts;
+use highwater_tests::parts::{Parts, highwater_binary};
 use highwater_tests::place::Place;
 use highwater_tests::system::{Broker, System};
 
@@ -91,4 +94,22 @@ pub fn is_highwater() -> Result<bool> {
 /// Creates a topic with one setting of its own.
 pub fn create(at: &At<'_>, topic: &str, partitions: u32, config: &str) -> Result<()> {
     at.create_configured(topic, partitions, config)
+}
+
+/// A broker on a directory with so many flights in a new topic.
+pub fn with_flights(
+    parts: &Parts,
+    place: &Place,
+    data: &Path,
+    (topic, partitions): (&str, u32),
+    flights: usize,
+) -> Result<Highwater> {
+    let broker = Highwater::start(&highwater_binary()?, data, place.log("broker"), Store::Directory)?;
+    let address = broker.address();
+    let at = At { broker: &address, parts, place };
+    let input = place.join("input.tsv");
+    Flights::read(&parts.flights())?.write(0..flights, &input)?;
+    at.create_topic(topic, partitions)?;
+    Client::Kcat.produce(&at, topic, &input, Codec::None)?;
+    Ok(broker)
 }

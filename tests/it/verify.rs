@@ -5,14 +5,13 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use highwater_tests::clients::{At, Client, Codec, DEADLINE};
-use highwater_tests::flights::Flights;
-use highwater_tests::highwater::{Highwater, Store, without_settings};
+use highwater_tests::clients::DEADLINE;
+use highwater_tests::highwater::without_settings;
 use highwater_tests::parts::{Parts, highwater_binary};
 use highwater_tests::place::Place;
 use highwater_tests::said::Said;
 
-use crate::stage::in_place;
+use crate::stage::{in_place, with_flights};
 
 const TOPIC: &str = "flights";
 const PARTITIONS: usize = 4;
@@ -26,13 +25,7 @@ fn damage_is_named_and_the_rest_is_served() -> Result<()> {
 
 fn damaged_one_by_one(parts: &Parts, place: &Place) -> Result<()> {
     let data = place.join("data");
-    let mut broker = Highwater::start(&highwater_binary()?, &data, place.log("broker"), Store::Directory)?;
-    let address = format!("127.0.0.1:{}", broker.port());
-    let at = At { broker: &address, parts, place };
-    let input = place.join("input.tsv");
-    Flights::read(&parts.flights())?.write(0..FLIGHTS, &input)?;
-    at.create_topic(TOPIC, PARTITIONS as u32)?;
-    Client::Kcat.produce(&at, TOPIC, &input, Codec::None)?;
+    let mut broker = with_flights(parts, place, &data, (TOPIC, PARTITIONS as u32), FLIGHTS)?;
     verify(&data, place)?.expect(0, &["0 findings"])?;
     ensure!(broker.process()?.terminate(DEADLINE)?.success(), "a clean end");
     verify(&data, place)?.expect(0, &["0 findings", "4 partitions with records"])?;
@@ -68,7 +61,16 @@ fn damaged_one_by_one(parts: &Parts, place: &Place) -> Result<()> {
     ensure!(whole.contains(&(PARTITIONS - 1)) && whole.len() < PARTITIONS, "whole: {whole:?}, {said:?}");
     broker.up()?;
     let mut consume = without_settings(&highwater_binary()?);
-    consume.args(["consume", TOPIC, "--bootstrap", &address, "--partition", &whole[0].to_string(), "-n", "100"]);
+    consume.args([
+        "consume",
+        TOPIC,
+        "--bootstrap",
+        &broker.address(),
+        "--partition",
+        &whole[0].to_string(),
+        "-n",
+        "100",
+    ]);
     let read = Said::by(&mut consume, place, DEADLINE)?;
     ensure!(read.code == 0 && read.out.lines().count() == 100, "the whole partition is not served");
     Ok(())

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use highwater_log::{Acks, AppendError, DeleteError, Isolation, OffsetQuery, ReadError};
 
-use highwater_store::{Fault, FaultRule, RequestKind};
-
 use crate::faults::answered_after;
 use crate::world::{World, plain, sequenced, values};
 
@@ -138,13 +136,7 @@ fn a_repetition_waits_for_the_edit_that_is_under_way() {
         broker.append(tp, &[value]).unwrap();
     }
     // The edit that moves the log start never comes to be durable.
-    world.bucket.script(FaultRule {
-        kind: Some(RequestKind::Create),
-        name_contains: "/manifest/log/".into(),
-        skip: 0,
-        times: u32::MAX,
-        fault: Fault::Unavailable,
-    });
+    world.refuse_creates("/manifest/log/");
     let delete = |before| {
         let partition = broker.partition(tp);
         let mut deleting = Box::pin(async move { partition.delete_records(Some(before)).await });

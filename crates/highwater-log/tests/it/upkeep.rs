@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use highwater_log::ReadError;
 use highwater_log::verify::verify;
-use highwater_store::{Fault, FaultRule, RequestKind, Store};
+use highwater_store::{Fault, FaultRule, Store};
 use highwater_types::TopicPartition;
 
 use crate::world::{Broker, World, values};
@@ -116,13 +116,7 @@ fn what_an_edit_would_leave_behind_stays_until_the_edit_is_durable() {
     let tp = broker.create("t", 1, KEPT)[0];
     fill(&broker, tp, 0, 10);
     // The edit that says what goes does not come to be.
-    world.bucket.script(FaultRule {
-        kind: Some(RequestKind::Create),
-        name_contains: "/manifest/log/".into(),
-        skip: 0,
-        times: u32::MAX,
-        fault: Fault::Unavailable,
-    });
+    world.refuse_creates("/manifest/log/");
     let partition = broker.partition(tp);
     let mut deleting = Box::pin(async move { partition.delete_records(None).await });
     broker.run(async { assert!(futures::FutureExt::now_or_never(&mut deleting).is_none()) });

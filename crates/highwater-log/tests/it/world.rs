@@ -91,13 +91,7 @@ impl World {
 
     /// Starts a broker that cannot create what lies under `refused`, and kills it after a while.
     pub fn try_start(&mut self, identity: u128, refused: &str) {
-        self.bucket.script(FaultRule {
-            kind: Some(RequestKind::Create),
-            name_contains: refused.to_owned(),
-            skip: 0,
-            times: u32::MAX,
-            fault: Fault::Unavailable,
-        });
+        self.refuse_creates(refused);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let opening = self.opening(identity);
         let sim = self.sim.clone();
@@ -143,6 +137,17 @@ impl World {
             let engine = Engine::start(env, store, meta.clone(), incarnation, options).await.expect("engine starts");
             (meta, engine, keeper)
         }
+    }
+
+    /// The bucket takes no object with this in its name from now on.
+    pub fn refuse_creates(&self, name: &str) {
+        self.bucket.script(FaultRule {
+            kind: Some(RequestKind::Create),
+            name_contains: name.to_owned(),
+            skip: 0,
+            times: u32::MAX,
+            fault: Fault::Unavailable,
+        });
     }
 
     pub fn rates(&self, rates: FaultRates) {
