@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use highwater_env::sim::SimEnv;
-use highwater_store::MemoryStore;
+use highwater_store::{Fault, FaultRule, Faults, MemoryStore, RequestKind};
 
 use super::*;
 use crate::conformance::{self, Bench, info};
@@ -115,4 +115,34 @@ async fn unchanged_leases_are_not_read_again() {
         assert_eq!(b.registry().await.unwrap().shards.len(), 64);
     }
     assert_eq!(counting.1.load(Ordering::Relaxed), 65);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_from_one_that_comes_back_meanwhile_is_given_back() {
+    let sim = SimEnv::auto(3);
+    let memory: Arc<dyn Store> = Arc::new(MemoryStore::new(&sim.env).with_whole_seconds());
+    let slow = Arc::new(Faults::new(Arc::clone(&memory), &sim.env, 3));
+    let a = BucketLeases::new(memory, info(1), TTL);
+    let b = BucketLeases::new(Arc::clone(&slow) as Arc<dyn Store>, info(2), TTL);
+    let shard = [ShardId(0)];
+    a.renew().await.unwrap();
+    assert_eq!(a.acquire(&shard).await.unwrap(), [Claim::Held]);
+    sim.env.sleep(TTL + SKEW + TTL).await;
+    b.renew().await.unwrap();
+    // Between the look of the one who takes over and its next, the other one is back.
+    slow.script(FaultRule {
+        kind: Some(RequestKind::Overwrite),
+        name_contains: "leases/shards/".to_owned(),
+        skip: 0,
+        times: 1,
+        fault: Fault::DelayedAfter(Duration::from_secs(2)),
+    });
+    let back = async {
+        sim.env.sleep(Duration::from_secs(1)).await;
+        a.renew().await.unwrap();
+    };
+    let (claims, ()) = futures::join!(b.acquire(&shard), back);
+    assert!(matches!(&claims.unwrap()[0], Claim::HeldBy(holder) if holder.identity == info(1).identity));
+    assert_eq!(a.acquire(&shard).await.unwrap(), [Claim::Held]);
+    assert!(matches!(b.acquire(&shard).await.unwrap()[0], Claim::HeldBy(_)), "and stays so");
 }
