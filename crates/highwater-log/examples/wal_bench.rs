@@ -33,6 +33,8 @@ impl WalListener for Watcher {
     fn failed(&self, from: WalSeq, to: WalSeq) {
         eprintln!("failed: {from} to {to}");
     }
+
+    fn pinned(&self, _by: &[ShardId]) {}
 }
 
 /// CPU seconds of this process, all threads, user and system.

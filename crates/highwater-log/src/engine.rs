@@ -71,6 +71,13 @@ impl WalListener for SyncListener {
             shard.flush.notify_one();
         }
     }
+
+    fn pinned(&self, by: &[ShardId]) {
+        for shard in self.shards.iter().filter(|shard| by.contains(&shard.id)) {
+            shard.live.lock().urge_flush();
+            shard.flush.notify_one();
+        }
+    }
 }
 
 impl Engine {

@@ -42,7 +42,7 @@ pub use engine::{Engine, Log, ShardStatus};
 pub use manifest::SegmentId;
 pub use metrics::LogMetrics;
 pub use options::EngineOptions;
-pub use partition::Partition;
+pub use partition::{Admitted, Partition};
 pub use read::tier::{BlockKey, ReadCache};
 pub use start_error::StartError;
 pub use ticket::AppendTicket;

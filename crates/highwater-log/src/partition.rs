@@ -16,7 +16,7 @@ use crate::read::cache::LoadError;
 use crate::read::tier::BlockKey;
 use crate::shard::Shard;
 use crate::shard::admit;
-use crate::shard::live::{Append, Slot};
+use crate::shard::live::{Append, NewBatch, Slot};
 use crate::shared::Shared;
 use crate::ticket::AppendTicket;
 use crate::waiter::Waiter;
@@ -30,6 +30,12 @@ pub struct Partition {
     pub(crate) slot: Slot,
     pub(crate) epoch: Epoch,
     pub(crate) tp: TopicPartition,
+}
+
+/// A batch that may be appended, to the partition that has admitted it.
+pub struct Admitted {
+    batch: NewBatch,
+    origin: Origin,
 }
 
 /// What a plan of a read found.
@@ -46,19 +52,9 @@ impl Partition {
         self.tp
     }
 
-    /// Appends the one batch of `records`: validates it, gives it offsets, puts it on its way.
-    ///
-    /// Never waits: what has to be waited for is the ticket. `frame_bytes` is the size of the
-    /// buffer that `records` is a slice of (a small slice of a large frame is copied). Calls of one
-    /// task are appended in their order. On an error nothing was appended;
-    /// [`AppendError::Backpressure`] asks to wait for [`crate::Log::room`] and call again.
-    pub fn append(
-        &self,
-        records: &Bytes,
-        frame_bytes: usize,
-        origin: Origin,
-        acks: Acks,
-    ) -> Result<AppendTicket, AppendError> {
+    /// Validates the one batch of `records`, once, however often its append has to wait. `frame_bytes` is the
+    /// size of the buffer that `records` is a slice of (a small slice of a large frame is copied).
+    pub fn admit(&self, records: &Bytes, frame_bytes: usize, origin: Origin) -> Result<Admitted, AppendError> {
         let now_ms = self.shared.env.wall_ms();
         let settings = {
             let live = self.shard.live.lock();
@@ -66,8 +62,19 @@ impl Partition {
             Arc::clone(&partition.settings)
         };
         let batch = admit::admit(records, frame_bytes, origin, &settings, now_ms)?;
+        Ok(Admitted { batch, origin })
+    }
+
+    /// Gives the batch its offsets and puts it on its way.
+    ///
+    /// Never waits: what has to be waited for is the ticket. Calls of one task are appended in their
+    /// order. On an error nothing was appended; [`AppendError::Backpressure`] asks to wait for
+    /// [`crate::Log::room`] and call again.
+    pub fn append(&self, admitted: &Admitted, acks: Acks) -> Result<AppendTicket, AppendError> {
+        let now_ms = self.shared.env.wall_ms();
+        let batch = admitted.batch.clone();
         let bytes = batch.stored.len();
-        match origin {
+        match admitted.origin {
             Origin::Client if !self.shard.room.charge(bytes) => {
                 self.shared.options.metrics.backpressure_met();
                 return Err(AppendError::Backpressure);
@@ -87,13 +94,12 @@ impl Partition {
         let sequenced = match live.append(self.shard.id, append, &self.shared.wal) {
             Ok(sequenced) => sequenced,
             Err(error) => {
+                drop(live);
                 if error == AppendError::Backpressure {
-                    // The log or the offset reserve is used up: only a flush gives room again.
-                    live.ack_waits |= live.open_since.is_some();
+                    // If only a flush gives room again, the shard knows.
                     self.shard.flush.notify_one();
                     self.shared.options.metrics.backpressure_met();
                 }
-                drop(live);
                 self.shard.room.release(bytes);
                 return Err(error);
             }

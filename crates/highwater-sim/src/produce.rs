@@ -139,7 +139,10 @@ async fn send(
         loop {
             let Ok(partition) = handles.log.partition(tp) else { return (0, Err(AppendError::NotLeader)) };
             let epoch = partition.marks().map_or(0, |marks| marks.leader_epoch);
-            let appended = match partition.append(&batch, batch.len(), Origin::Client, Acks::All) {
+            let appended = match partition
+                .admit(&batch, batch.len(), Origin::Client)
+                .and_then(|batch| partition.append(&batch, Acks::All))
+            {
                 Ok(ticket) => ticket.await,
                 Err(error) => Err(error),
             };

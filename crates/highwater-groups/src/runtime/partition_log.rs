@@ -74,7 +74,8 @@ impl OffsetsLog for PartitionOffsetsLog {
 
     fn append(&self, partition: u32, term: Term, batch: Bytes) -> Result<Appending, AppendFailure> {
         let partition = self.partition(partition, term).ok_or(AppendFailure::NotLeader)?;
-        let ticket = partition.append(&batch, batch.len(), Origin::Coordinator, Acks::All);
+        let batch = partition.admit(&batch, batch.len(), Origin::Coordinator);
+        let ticket = batch.and_then(|batch| partition.append(&batch, Acks::All));
         let ticket = ticket.map_err(|error| append_failure(&error))?;
         Ok(ticket.map(|outcome| outcome.map(|_| ()).map_err(|error| append_failure(&error))).boxed())
     }

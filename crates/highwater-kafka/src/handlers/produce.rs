@@ -149,8 +149,12 @@ async fn append(call: &Call, topic: &Topic, data: PartitionProduceData, acks: Ac
         Ok(partition) => partition,
         Err(error) => return Progress::Done(Outcome::failed(error)),
     };
+    let batch = match partition.admit(&records, call.frame_bytes, Origin::Client) {
+        Ok(batch) => batch,
+        Err(error) => return Progress::Done(Outcome::of(Err(error), by_id)),
+    };
     loop {
-        match partition.append(&records, call.frame_bytes, Origin::Client, acks) {
+        match partition.append(&batch, acks) {
             Ok(ticket) => return Progress::Appended(ticket),
             // Holds up this connection, and so its socket, until there is room.
             Err(AppendError::Backpressure) if wait_for_room(call, deadline).await => {}

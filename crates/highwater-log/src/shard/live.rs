@@ -34,7 +34,8 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(pub usize);
 
-/// A validated batch that waits for its offsets.
+/// A validated batch that waits for its offsets. A clone shares its records.
+#[derive(Clone)]
 pub struct NewBatch {
     pub stored: StoredBatch,
     /// Offsets that it takes (last offset delta + 1).
@@ -206,11 +207,13 @@ impl Live {
         if mode.uses_wal() != partition.uses_wal {
             // A change takes effect when everything of the former mode is in the bucket.
             if partition.flushed_end < partition.next_offset {
+                self.urge_flush();
                 return Err(AppendError::Backpressure);
             }
             partition.uses_wal = mode.uses_wal();
         }
         if mode.uses_wal() && end > partition.flushed_end.saturating_add(limits.reserve) {
+            self.urge_flush();
             return Err(AppendError::Backpressure);
         }
         batch.stored.assign(first, epoch.as_leader_epoch());
@@ -254,6 +257,11 @@ impl Live {
             flush,
             bytes,
         })
+    }
+
+    /// What is open is sealed as soon as the flusher looks: only the bucket gives room again.
+    pub fn urge_flush(&mut self) {
+        self.ack_waits |= self.open_since.is_some();
     }
 
     /// Counts bytes that are open; says whether the flusher has to look.

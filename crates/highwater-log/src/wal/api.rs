@@ -99,13 +99,16 @@ pub trait WalListener: Send + Sync + 'static {
     /// These frames (both ends included) are not durable and will not become so: the write or its
     /// sync failed, or the log was closed without room for them. Recovery may give them back.
     fn failed(&self, from: WalSeq, to: WalSeq);
+    /// The log needs files, and unreleased frames of these shards hold the oldest of those it has: they
+    /// should be flushed. Called by the one who prepares files, as often as it is so.
+    fn pinned(&self, by: &[ShardId]);
 }
 
 /// Why a frame was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WalFull {
-    /// The buffer is full: the disk is slow, full or at its limit. Wait for
-    /// [`crate::wal::Wal::wait_for_space`] and try again.
+    /// The buffer is full: the disk is slow, full or at its limit (then [`WalListener::pinned`] is told what
+    /// to flush). Wait for [`crate::wal::Wal::wait_for_space`] and try again.
     #[error("the write-ahead log's buffer is full")]
     Busy,
     /// It will never fit.

@@ -66,8 +66,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 let mut state = shared.state.lock();
                 state.next = Some(prepared);
                 state.starved = false;
+                let filling = state.disk_bytes > shared.options.max_bytes / 2;
                 drop(state);
                 shared.next_ready.notify_one();
+                if filling {
+                    tell_who_pins(&shared);
+                }
             }
             Err((path, error)) => {
                 if !std::mem::replace(&mut complained, true) {
@@ -84,6 +88,15 @@ pub(super) async fn run(shared: Arc<Shared>) {
 fn starve(shared: &Shared) {
     shared.state.lock().starved = true;
     shared.next_ready.notify_one();
+    tell_who_pins(shared);
+}
+
+/// Has the shards flushed that hold the oldest file, so that it can be used again.
+fn tell_who_pins(shared: &Shared) {
+    let by = shared.state.lock().pinning();
+    if !by.is_empty() {
+        shared.listener.pinned(&by);
+    }
 }
 
 type Failure = (PathBuf, io::Error);

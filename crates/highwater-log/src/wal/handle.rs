@@ -107,11 +107,6 @@ impl Wal {
         shared.chores.notify_one();
     }
 
-    /// Shards with unreleased frames in the oldest complete file: flush these to free it.
-    pub fn pinning(&self) -> Vec<ShardId> {
-        self.owner.shared.state.lock().pinning()
-    }
-
     /// How full the log is.
     pub fn usage(&self) -> WalUsage {
         let shared = &self.owner.shared;

@@ -69,6 +69,8 @@ fn tp(shard: u32) -> TopicPartition {
 struct Heard {
     synced: Mutex<Option<u64>>,
     failed: Mutex<Vec<(u64, u64)>>,
+    /// The shards of the last call.
+    pinned: Mutex<Vec<ShardId>>,
 }
 
 impl WalListener for Heard {
@@ -81,6 +83,10 @@ impl WalListener for Heard {
     fn failed(&self, from: WalSeq, to: WalSeq) {
         assert!(from <= to);
         self.failed.lock().push((from.0, to.0));
+    }
+
+    fn pinned(&self, by: &[ShardId]) {
+        *self.pinned.lock() = by.to_vec();
     }
 }
 

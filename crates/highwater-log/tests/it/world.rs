@@ -232,7 +232,8 @@ impl Broker {
 
     pub fn try_append(&self, tp: TopicPartition, batch: &Bytes, acks: Acks) -> Result<AppendTicket, AppendError> {
         let _entered = self.runtime.enter();
-        self.partition(tp).append(batch, batch.len(), Origin::Client, acks)
+        let partition = self.partition(tp);
+        partition.admit(batch, batch.len(), Origin::Client).and_then(|batch| partition.append(&batch, acks))
     }
 
     /// Everything from an offset to the high watermark.
