@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use crate::aligned::AlignedBuf;
+use crate::whole::{PIECE_BYTES, Pieces};
 
 /// Alignment of offset, length and address that O_DIRECT needs everywhere we run.
 pub const ALIGNMENT: usize = 4096;
@@ -52,6 +53,21 @@ pub trait File: Send + Sync + 'static {
     /// successful sync may be trusted; every later sync of the file fails, too. One hop to a
     /// blocking thread for both. If the future is dropped the write still happens, unseen.
     async fn write_at(&self, offset: u64, buffer: AlignedBuf, sync: bool) -> (AlignedBuf, io::Result<()>);
+    /// Writes buffers one behind the other, each as `write_at` does, and with `sync` makes all of them durable
+    /// at once. After an error any of them may have been written.
+    async fn write_run(&self, offset: u64, buffers: Vec<AlignedBuf>, sync: bool) -> (Vec<AlignedBuf>, io::Result<()>) {
+        let (mut at, last) = (offset, buffers.len().saturating_sub(1));
+        let (mut written, mut outcome) = (Vec::with_capacity(buffers.len()), Ok(()));
+        for (index, mut buffer) in buffers.into_iter().enumerate() {
+            if outcome.is_ok() {
+                let len = buffer.len() as u64;
+                (buffer, outcome) = self.write_at(at, buffer, sync && index == last).await;
+                at += len;
+            }
+            written.push(buffer);
+        }
+        (written, outcome)
+    }
     /// Makes the data and the length written so far durable (fdatasync). Errors: as `write_at`.
     async fn sync(&self) -> io::Result<()>;
     /// As `sync`, and the file's times as well (fsync).
@@ -101,6 +117,23 @@ pub struct DirEntry {
 /// An exclusive lock on a file, free at the latest when the process dies, kill -9 included.
 pub trait DiskLock: Send + Sync + 'static {}
 
+/// What [`Disk::place`] came to.
+#[derive(Debug)]
+pub struct Placed {
+    /// Whether the file has the name. `AlreadyExists`: another one has it. `NotFound`: there is no such
+    /// directory (or no such file).
+    pub named: io::Result<()>,
+    /// Whether the directory's names are durable; an error leaves open what a crash would leave.
+    pub synced: io::Result<()>,
+}
+
+impl Placed {
+    /// Whether the directory has to be made durable: whoever is told that a name is taken may build on it.
+    pub(crate) fn wants_sync(named: &io::Result<()>) -> bool {
+        named.as_ref().map_or_else(|error| error.kind() == io::ErrorKind::AlreadyExists, |()| true)
+    }
+}
+
 /// A file system.
 #[async_trait]
 pub trait Disk: Send + Sync + 'static {
@@ -129,4 +162,45 @@ pub trait Disk: Send + Sync + 'static {
     async fn lock_note(&self, path: &Path) -> io::Result<String>;
     /// `path` made absolute, links resolved.
     async fn canonicalize(&self, path: &Path) -> io::Result<PathBuf>;
+
+    /// Writes a new file, chunk behind chunk and as `CreateDirect` does, stamps it with `modified_ns`, and
+    /// makes all of it durable but for its name. `AlreadyExists` if there is one; after any other error
+    /// there may be a file with anything in it. If the future is dropped it may go on, unseen. A real disk
+    /// does it in one hop to a blocking thread.
+    async fn write_new(&self, path: &Path, chunks: Arc<[Bytes]>, modified_ns: i64) -> io::Result<FileMeta> {
+        let file = self.open(path, OpenMode::CreateDirect).await?;
+        let mut pieces = Pieces::new(chunks);
+        let (total, mut at) = (pieces.total(), 0);
+        file.reserve(total).await?;
+        let mut buffer = AlignedBuf::with_capacity(0);
+        while at < total {
+            buffer.set_len(usize::try_from(total - at).unwrap_or(PIECE_BYTES).min(PIECE_BYTES));
+            pieces.fill(buffer.as_mut_slice());
+            buffer.pad();
+            let outcome;
+            (buffer, outcome) = file.write_at(at, buffer, false).await;
+            outcome?;
+            at += buffer.len() as u64;
+        }
+        file.seal(total, modified_ns).await
+    }
+
+    /// Gives a durable file the name `to` instead of the one it has, and makes the names of that directory
+    /// durable: by a hard link, which is put-if-absent, or with `over` by a rename. The former name is gone
+    /// afterwards, but for a `NotFound`. In one hop, too.
+    async fn place(&self, from: &Path, to: &Path, over: bool) -> Placed {
+        let named = if over { self.rename(from, to).await } else { self.hard_link(from, to).await };
+        if named.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return Placed { named, synced: Ok(()) };
+        }
+        if !over || named.is_err() {
+            // The caller sweeps what stays.
+            drop(self.remove_file(from).await);
+        }
+        let synced = match to.parent() {
+            Some(directory) if Placed::wants_sync(&named) => self.sync_dir(directory).await,
+            _ => Ok(()),
+        };
+        Placed { named, synced }
+    }
 }

@@ -5,6 +5,7 @@
 //!
 //! - [`clock`]: monotonic time, wall time, sleeping. - [`random`]: numbers.
 //! - [`tasks`]: spawning, blocking work. - [`watch`]: a value to wait on. - [`disk`]: files. - [`aligned`]: buffers for them.
+//! - `whole`: files that are written whole.
 //! - [`marks`]: what a simulation hears. - [`metrics`]: what operators see. - [`real`]: the machine's own. - [`sim`]: seeded and virtual, for tests.
 
 pub mod aligned;
@@ -17,6 +18,7 @@ pub mod real;
 pub mod sim;
 pub mod tasks;
 pub mod watch;
+mod whole;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -25,7 +27,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 pub use clock::{Clock, Elapsed, Instant};
-pub use disk::{AlignedBuf, DirEntry, Disk, DiskLock, File, FileMeta, OpenMode};
+pub use disk::{AlignedBuf, DirEntry, Disk, DiskLock, File, FileMeta, OpenMode, Placed};
 pub use random::Random;
 pub use real::RealEnv;
 pub use sim::{SimClock, SimDisk, SimEnv, SimRandom};

@@ -159,8 +159,8 @@ impl LogMetrics {
         self.flush_seconds.observe(elapsed.as_secs_f64());
     }
 
-    pub(crate) fn wal_synced(&self, bytes: usize, elapsed: Duration) {
-        self.wal_bytes.inc_by(bytes as u64);
+    pub(crate) fn wal_synced(&self, bytes: u64, elapsed: Duration) {
+        self.wal_bytes.inc_by(bytes);
         self.wal_sync_seconds.observe(elapsed.as_secs_f64());
     }
 

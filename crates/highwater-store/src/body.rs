@@ -30,6 +30,12 @@ impl Body {
         &self.chunks
     }
 
+    /// The same, shared.
+    #[must_use]
+    pub fn shared_chunks(&self) -> Arc<[Bytes]> {
+        Arc::clone(&self.chunks)
+    }
+
     /// The concatenation; copies unless there is just one chunk.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::runtime::Handle;
 
-use crate::disk::{DirEntry, Disk, DiskLock, File, OpenMode};
-use crate::real::file::{RealFile, modified_ns};
-use crate::real::pool::ReadPool;
+use crate::disk::{DirEntry, Disk, DiskLock, File, FileMeta, OpenMode, Placed};
+use crate::real::file::{RealFile, modified_ns, write_whole};
+use crate::real::pool::BufferPool;
+use crate::whole::Pieces;
 
 /// Longest lock note that is read back.
 const NOTE_LIMIT_BYTES: u64 = 1024;
@@ -19,7 +21,7 @@ const NOTE_LIMIT_BYTES: u64 = 1024;
 /// The machine's file system.
 pub struct RealDisk {
     handle: Handle,
-    pool: Arc<ReadPool>,
+    pool: Arc<BufferPool>,
 }
 
 impl RealDisk {
@@ -93,6 +95,22 @@ fn list(path: &Path) -> io::Result<Vec<DirEntry>> {
 
 fn sync_directory(path: &Path) -> io::Result<()> {
     fs::File::open(path)?.sync_all()
+}
+
+fn place(from: &Path, to: &Path, over: bool) -> Placed {
+    let named = if over { fs::rename(from, to) } else { fs::hard_link(from, to) };
+    if named.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Placed { named, synced: Ok(()) };
+    }
+    if !over || named.is_err() {
+        // The caller sweeps what stays.
+        drop(fs::remove_file(from));
+    }
+    let synced = match to.parent() {
+        Some(directory) if Placed::wants_sync(&named) => sync_directory(directory),
+        _ => Ok(()),
+    };
+    Placed { named, synced }
 }
 
 /// Creates from the first missing ancestor down, syncing the directory that got a new name.
@@ -198,5 +216,20 @@ impl Disk for RealDisk {
 
     async fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
         self.run(path, |path| fs::canonicalize(path)).await
+    }
+
+    async fn write_new(&self, path: &Path, chunks: Arc<[Bytes]>, modified_ns: i64) -> io::Result<FileMeta> {
+        let pool = Arc::clone(&self.pool);
+        let work = move |path: &Path| {
+            let file = open_file(path, OpenMode::CreateDirect)?;
+            write_whole(file, pool, Pieces::new(chunks), modified_ns)
+        };
+        self.run(path, work).await
+    }
+
+    async fn place(&self, from: &Path, to: &Path, over: bool) -> Placed {
+        let to = to.to_path_buf();
+        let placed = self.run(from, move |from| Ok(place(from, &to, over))).await;
+        placed.unwrap_or_else(|error| Placed { named: Err(error), synced: Ok(()) })
     }
 }

@@ -14,7 +14,8 @@ use tokio::runtime::Handle;
 
 use crate::disk::{ALIGNMENT, AlignedBuf, File, FileMeta};
 use crate::real::disk::hop;
-use crate::real::pool::ReadPool;
+use crate::real::pool::BufferPool;
+use crate::whole::{PIECE_BYTES, Pieces};
 
 /// Zeros are written in pieces of this size: large enough to be fast, small enough to hold.
 const ZERO_CHUNK: usize = 1024 * 1024;
@@ -27,7 +28,7 @@ pub(super) struct RealFile {
 
 struct Inner {
     file: fs::File,
-    pool: Arc<ReadPool>,
+    pool: Arc<BufferPool>,
     /// Opened in one of the direct modes: writes must be aligned, whether or not the file system
     /// took O_DIRECT, so that a mistake shows everywhere.
     aligned: bool,
@@ -39,18 +40,8 @@ struct Inner {
 }
 
 impl RealFile {
-    pub(super) fn new(handle: Handle, file: fs::File, aligned: bool, pool: Arc<ReadPool>) -> Self {
-        let direct = aligned && set_direct(&file, true).is_ok();
-        Self {
-            handle,
-            inner: Arc::new(Inner {
-                file,
-                pool,
-                aligned,
-                direct: AtomicBool::new(direct),
-                sync_failed: AtomicBool::new(false),
-            }),
-        }
+    pub(super) fn new(handle: Handle, file: fs::File, aligned: bool, pool: Arc<BufferPool>) -> Self {
+        Self { handle, inner: Arc::new(Inner::new(file, aligned, pool)) }
     }
 
     async fn run<T: Send + 'static>(
@@ -123,7 +114,45 @@ fn is_aligned(number: u64) -> bool {
     number.is_multiple_of(ALIGNMENT as u64)
 }
 
+/// Fills a new file with all that `pieces` give, stamps it, and makes it durable.
+pub(super) fn write_whole(
+    file: fs::File,
+    pool: Arc<BufferPool>,
+    mut pieces: Pieces,
+    modified_ns: i64,
+) -> io::Result<FileMeta> {
+    let inner = Inner::new(file, true, Arc::clone(&pool));
+    let total = pieces.total();
+    if total > PIECE_BYTES as u64 {
+        reserve_space(&inner.file, total)?;
+    }
+    let piece_bytes = usize::try_from(total).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+    let mut buffer = pool.take(piece_bytes.next_multiple_of(ALIGNMENT));
+    let mut at = 0;
+    while at < total {
+        let piece = buffer.as_mut_slice();
+        let filled = pieces.fill(piece);
+        let padded = filled.next_multiple_of(ALIGNMENT);
+        piece[filled..padded].fill(0);
+        inner.write_all(at, &piece[..padded])?;
+        at += padded as u64;
+    }
+    inner.seal(total, modified_ns)
+}
+
 impl Inner {
+    fn new(file: fs::File, aligned: bool, pool: Arc<BufferPool>) -> Self {
+        let direct = AtomicBool::new(aligned && set_direct(&file, true).is_ok());
+        Self { file, pool, aligned, direct, sync_failed: AtomicBool::new(false) }
+    }
+
+    fn seal(&self, len: u64, modified_ns: i64) -> io::Result<FileMeta> {
+        self.file.set_len(len)?;
+        self.set_modified(modified_ns)?;
+        self.sync(true)?;
+        self.metadata()
+    }
+
     fn write_all(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         if self.aligned && !(is_aligned(offset) && is_aligned(bytes.len() as u64)) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a direct write must be aligned"));
@@ -255,6 +284,27 @@ impl File for RealFile {
         }
     }
 
+    async fn write_run(&self, offset: u64, buffers: Vec<AlignedBuf>, sync: bool) -> (Vec<AlignedBuf>, io::Result<()>) {
+        let inner = self.inner.clone();
+        let work = move || {
+            let mut at = offset;
+            let mut outcome = buffers.iter().try_for_each(|buffer| {
+                let place = at;
+                at += buffer.len() as u64;
+                inner.write_all(place, buffer.as_slice())
+            });
+            if sync && outcome.is_ok() {
+                outcome = inner.sync(false);
+            }
+            (buffers, outcome)
+        };
+        match self.handle.spawn_blocking(work).await {
+            Ok(done) => done,
+            // The runtime is shutting down; the buffers went with it.
+            Err(error) => (Vec::new(), Err(io::Error::other(error))),
+        }
+    }
+
     async fn sync(&self) -> io::Result<()> {
         self.run(|inner| inner.sync(false)).await
     }
@@ -293,12 +343,6 @@ impl File for RealFile {
     }
 
     async fn seal(&self, len: u64, modified_ns: i64) -> io::Result<FileMeta> {
-        self.run(move |inner| {
-            inner.file.set_len(len)?;
-            inner.set_modified(modified_ns)?;
-            inner.sync(true)?;
-            inner.metadata()
-        })
-        .await
+        self.run(move |inner| inner.seal(len, modified_ns)).await
     }
 }

@@ -1,4 +1,5 @@
-//! Buffers of large direct reads, used again: a fresh one costs a page fault for every 4 KiB.
+//! Buffers of direct reads, and of files that are written whole, used again: a fresh one costs a page fault for
+//! every 4 KiB, or the zeroing of a huge page.
 
 use std::sync::Arc;
 
@@ -8,31 +9,32 @@ use crate::disk::{ALIGNMENT, AlignedBuf};
 
 /// Bytes of idle buffers that are kept.
 const KEPT_BYTES: usize = 32 << 20;
-/// Lengths are rounded up to a part of their power of two: reads of about the same length share buffers,
-/// and no buffer is much longer than its bytes.
-const CLASSES_PER_POWER: usize = 32;
+/// A buffer serves reads that leave at most so much of it unused, a fifth: what is kept of a file's parts differs
+/// in length, and is in memory for long.
+const UNUSED_PART: usize = 5;
 
 /// Idle buffers, shared by all files of a disk.
 #[derive(Default)]
-pub(super) struct ReadPool {
+pub(super) struct BufferPool {
     idle: Mutex<Vec<AlignedBuf>>,
 }
 
 /// A buffer that goes back to its pool.
 pub(super) struct Pooled {
     buffer: AlignedBuf,
-    pool: Arc<ReadPool>,
+    pool: Arc<BufferPool>,
 }
 
-impl ReadPool {
+impl BufferPool {
     /// A buffer of exactly `len` bytes, their content unspecified.
     pub(super) fn take(self: &Arc<Self>, len: usize) -> Pooled {
-        let capacity = class(len);
+        let wanted = len.next_multiple_of(ALIGNMENT);
+        let fits = wanted..=(wanted + wanted / (UNUSED_PART - 1)).max(ALIGNMENT);
         let mut idle = self.idle.lock();
         // The one that was used last is most likely still in a cache of the processor.
-        let found = idle.iter().rposition(|buffer| buffer.capacity() == capacity).map(|at| idle.remove(at));
+        let found = idle.iter().rposition(|buffer| fits.contains(&buffer.capacity())).map(|at| idle.remove(at));
         drop(idle);
-        let mut buffer = found.unwrap_or_else(|| AlignedBuf::with_capacity(capacity));
+        let mut buffer = found.unwrap_or_else(|| AlignedBuf::with_capacity(wanted));
         buffer.set_len(len);
         Pooled { buffer, pool: Arc::clone(self) }
     }
@@ -55,12 +57,6 @@ impl ReadPool {
         drop(idle);
         drop(unwanted);
     }
-}
-
-/// The capacity of the buffers that serve reads of this length.
-fn class(len: usize) -> usize {
-    let step = (len.next_power_of_two() / 2 / CLASSES_PER_POWER).max(ALIGNMENT);
-    len.next_multiple_of(step)
 }
 
 impl Pooled {
@@ -90,27 +86,28 @@ impl Drop for Pooled {
 mod tests {
     use super::*;
 
-    fn idle(pool: &ReadPool) -> Vec<usize> {
+    fn idle(pool: &BufferPool) -> Vec<usize> {
         pool.idle.lock().iter().map(AlignedBuf::capacity).collect()
     }
 
     #[test]
     fn reads_of_about_the_same_length_share_a_buffer() {
-        let pool = Arc::new(ReadPool::default());
-        let first = pool.take((8 << 20) + ALIGNMENT);
+        let pool = Arc::new(BufferPool::default());
+        let first = pool.take(8 << 20);
         let (address, capacity) = (first.as_ref().as_ptr().addr(), first.buffer.capacity());
         drop(first);
-        for len in [(8 << 20) + ALIGNMENT, (8 << 20) + 3 * ALIGNMENT, (8 << 20) + (256 << 10)] {
+        for len in [8 << 20, (8 << 20) - 3 * ALIGNMENT, 7 << 20] {
             let next = pool.take(len);
             assert_eq!((next.as_ref().len(), next.as_ref().as_ptr().addr()), (len, address));
         }
-        assert_ne!(pool.take(8 << 20).as_ref().as_ptr().addr(), address, "a shorter class");
-        assert_eq!(idle(&pool), [capacity, 8 << 20]);
+        assert_ne!(pool.take((8 << 20) + 1).as_ref().as_ptr().addr(), address, "too long for it");
+        assert_ne!(pool.take(6 << 20).as_ref().as_ptr().addr(), address, "would waste it");
+        assert_eq!(idle(&pool), [capacity, (8 << 20) + ALIGNMENT, 6 << 20]);
     }
 
     #[test]
     fn buffers_that_are_not_wanted_any_more_make_room() {
-        let pool = Arc::new(ReadPool::default());
+        let pool = Arc::new(BufferPool::default());
         let short: Vec<_> = (0..8).map(|_| pool.take(4 << 20)).collect();
         drop(short);
         assert_eq!(idle(&pool), [4 << 20; 8]);
@@ -118,14 +115,5 @@ mod tests {
         assert_eq!(idle(&pool), [4 << 20, 4 << 20, 4 << 20, 4 << 20, 16 << 20]);
         drop(pool.take(KEPT_BYTES + 1));
         assert_eq!(idle(&pool).len(), 5, "too long for the pool");
-    }
-
-    #[test]
-    fn classes_waste_a_thirty_second_at_most() {
-        for len in [1, ALIGNMENT, 100_000, 1 << 20, (1 << 20) + 1, 5_000_000, (8 << 20) + 8_192] {
-            let capacity = class(len);
-            assert!(capacity >= len && capacity.is_multiple_of(ALIGNMENT), "{len}: {capacity}");
-            assert!(capacity <= len + (len / CLASSES_PER_POWER).max(ALIGNMENT), "{len}: {capacity}");
-        }
     }
 }

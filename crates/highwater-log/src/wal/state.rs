@@ -13,8 +13,11 @@ use tokio::sync::Notify;
 
 use crate::wal::api::{Frame, WalFull, WalListener, WalOptions, WalSeq, WalUsage};
 
-/// Buffers kept for reuse; under load two or three are in use.
-const IDLE_BUFFERS: usize = 4;
+/// Under load one sync carries up to about so much: what a sync costs beside its bytes is then spread over
+/// several blocks.
+const SYNC_BYTES: usize = 4 << 20;
+/// Buffers kept for reuse: those of a sync, and those that are filled meanwhile.
+const IDLE_BUFFERS: usize = 8;
 /// A buffer that had to grow beyond this multiple of a write is not kept.
 const IDLE_BUFFER_WRITES: usize = 2;
 /// Files kept for reuse beside the current and the next one.
@@ -42,6 +45,8 @@ pub(super) struct Pending {
     pub(super) bytes: AlignedBuf,
     pub(super) first_seq: u64,
     pub(super) frames: u32,
+    /// Bytes of the frames, once the block is sealed.
+    pub(super) body_bytes: usize,
     highest: Highest,
 }
 
@@ -52,11 +57,17 @@ impl Pending {
     fn new(mut bytes: AlignedBuf) -> Self {
         bytes.clear();
         bytes.extend_zeros(BLOCK_HEADER_BYTES);
-        Self { bytes, first_seq: 0, frames: 0, highest: Highest::new() }
+        Self { bytes, first_seq: 0, frames: 0, body_bytes: 0, highest: Highest::new() }
     }
 
     pub(super) fn last_seq(&self) -> u64 {
         self.first_seq + u64::from(self.frames).saturating_sub(1)
+    }
+
+    /// Pads it to what a write takes.
+    fn seal(&mut self) {
+        self.body_bytes = self.frame_bytes();
+        self.bytes.pad();
     }
 
     /// Bytes of frames; meaningful until the block is padded.
@@ -208,25 +219,33 @@ impl State {
     fn seal_gathering(&mut self, options: &WalOptions) {
         let fresh =
             self.idle.pop().unwrap_or_else(|| AlignedBuf::with_capacity(options.write_bytes() + BLOCK_HEADER_BYTES));
-        let full = std::mem::replace(&mut self.gathering, Pending::new(fresh));
+        let mut full = std::mem::replace(&mut self.gathering, Pending::new(fresh));
+        full.seal();
         self.sealed.push_back(full);
     }
 
-    /// The next block to write, oldest first. `None` makes a note that the writer waits.
-    pub(super) fn take(&mut self, options: &WalOptions) -> Option<Pending> {
-        if self.sealed.is_empty() && self.gathering.frames > 0 {
-            self.seal_gathering(options);
+    /// The blocks to write next, oldest first, about as many as one sync should carry. None makes a note
+    /// that the writer waits.
+    pub(super) fn take(&mut self, options: &WalOptions) -> VecDeque<Pending> {
+        let mut taken = VecDeque::new();
+        let mut bytes = 0;
+        while bytes < SYNC_BYTES {
+            if self.sealed.is_empty() && self.gathering.frames > 0 {
+                self.seal_gathering(options);
+            }
+            let Some(pending) = self.sealed.pop_front() else { break };
+            bytes += pending.bytes.len();
+            taken.push_back(pending);
         }
-        let pending = self.sealed.pop_front();
-        self.writer_waits = pending.is_none();
-        pending
+        self.writer_waits = taken.is_empty();
+        taken
     }
 
-    /// The block that was taken is synced up to `end` of the file.
-    pub(super) fn wrote(&mut self, options: &WalOptions, generation: u64, end: u64, pending: &Pending) {
+    /// Blocks that were taken are synced, up to `end` of the file.
+    pub(super) fn wrote(&mut self, options: &WalOptions, generation: u64, end: u64, written: &VecDeque<Pending>) {
         if let Some(file) = self.files.get_mut(&generation) {
             file.end = end;
-            for (shard, seq) in &pending.highest {
+            for (shard, seq) in written.iter().flat_map(|pending| &pending.highest) {
                 if self.released.get(shard).is_none_or(|released| released < seq) {
                     file.highest.insert(*shard, *seq);
                 }
@@ -238,9 +257,10 @@ impl State {
         }
     }
 
-    /// The block is done with, synced or failed; `bytes` is its buffer, `frame_bytes` as appended.
-    pub(super) fn recycle_buffer(&mut self, options: &WalOptions, bytes: AlignedBuf, frame_bytes: usize) {
-        self.unsynced_bytes = self.unsynced_bytes.saturating_sub(frame_bytes);
+    /// A block is done with, synced or failed.
+    pub(super) fn recycle_buffer(&mut self, options: &WalOptions, block: Pending) {
+        let Pending { bytes, body_bytes, .. } = block;
+        self.unsynced_bytes = self.unsynced_bytes.saturating_sub(body_bytes);
         let kept = options.write_bytes() + BLOCK_HEADER_BYTES;
         if self.idle.len() < IDLE_BUFFERS && (kept..=kept * IDLE_BUFFER_WRITES).contains(&bytes.capacity()) {
             self.idle.push(bytes);

@@ -1,5 +1,6 @@
-//! The one task that writes: a block, its sync, the report; again.
+//! The one task that writes: the blocks that wait, one sync for them, the report; again.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use highwater_env::marks::{is_off, met};
@@ -25,14 +26,18 @@ struct Current {
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut current = None;
     loop {
-        let (taken, closing) = {
+        let (mut taken, closing) = {
             let mut state = shared.state.lock();
             (state.take(&shared.options), state.closing)
         };
-        match taken {
-            Some(pending) => commit(&shared, &mut current, pending).await,
-            None if closing => break,
-            None => shared.work.notified().await,
+        if taken.is_empty() {
+            if closing {
+                break;
+            }
+            shared.work.notified().await;
+        }
+        while !taken.is_empty() {
+            commit(&shared, &mut current, &mut taken).await;
         }
     }
     let mut state = shared.state.lock();
@@ -44,41 +49,50 @@ pub(super) async fn run(shared: Arc<Shared>) {
     shared.chores.notify_one();
 }
 
-/// Writes and syncs one block and reports what became of it.
-async fn commit(shared: &Shared, current: &mut Option<Current>, mut pending: Pending) {
-    let body_bytes = pending.bytes.len() - BLOCK_HEADER_BYTES;
-    pending.bytes.pad();
-    let block_bytes = pending.bytes.len() as u64;
-    if current.as_ref().is_some_and(|file| file.at + block_bytes > file.header.file_bytes)
+/// Writes and syncs blocks, as many of `waiting` as one file takes, and reports what became of them.
+async fn commit(shared: &Shared, current: &mut Option<Current>, waiting: &mut VecDeque<Pending>) {
+    let Some(first) = waiting.front() else { return };
+    let (first_seq, first_bytes) = (first.first_seq, first.bytes.len() as u64);
+    if current.as_ref().is_some_and(|file| !file.has_room(first_bytes))
         && let Some(full) = current.take()
     {
         shared.state.lock().leave(&shared.options, full.header.generation, Stage::Sealed);
         shared.chores.notify_one();
     }
     if current.is_none() {
-        *current = start_file(shared, pending.first_seq).await;
+        *current = start_file(shared, first_seq).await;
     }
+    let mut run = VecDeque::new();
     let synced = match current {
-        Some(file) if file.at + block_bytes <= file.header.file_bytes => {
+        Some(file) if file.has_room(first_bytes) => {
+            let mut bytes = 0;
+            while let Some(next) = waiting.pop_front_if(|next| file.has_room(bytes + next.bytes.len() as u64)) {
+                bytes += next.bytes.len() as u64;
+                run.push_back(next);
+            }
             let began = shared.env.now();
-            let synced = write_block(file, &mut pending, body_bytes).await;
+            let synced = write_run(file, &mut run).await;
             if synced {
-                shared.options.metrics.wal_synced(pending.bytes.len(), shared.env.now().since(began));
+                shared.options.metrics.wal_synced(bytes, shared.env.now().since(began));
             }
             synced
         }
         // Closing without a file, or a census that left no room.
-        _ => false,
+        _ => {
+            run.extend(waiting.pop_front());
+            false
+        }
     };
-    let (first, last) = (WalSeq(pending.first_seq), WalSeq(pending.last_seq()));
+    let first = WalSeq(first_seq);
+    let last = run.back().map_or(first, |block| WalSeq(block.last_seq()));
     {
         let mut state = shared.state.lock();
         match current {
-            Some(file) if synced => state.wrote(&shared.options, file.header.generation, file.at, &pending),
+            Some(file) if synced => state.wrote(&shared.options, file.header.generation, file.at, &run),
             Some(file) => state.leave(&shared.options, file.header.generation, Stage::Failed),
             None => {}
         }
-        state.recycle_buffer(&shared.options, pending.bytes, body_bytes);
+        run.into_iter().for_each(|block| state.recycle_buffer(&shared.options, block));
     }
     shared.chores.notify_one();
     if !synced {
@@ -95,26 +109,40 @@ async fn commit(shared: &Shared, current: &mut Option<Current>, mut pending: Pen
     shared.space.notify_waiters();
 }
 
-async fn write_block(file: &mut Current, pending: &mut Pending, body_bytes: usize) -> bool {
-    let header = BlockHeader {
-        kind: BlockKind::Frames,
-        count: pending.frames,
-        body_bytes: u32::try_from(body_bytes).unwrap_or(u32::MAX),
-        ..file.block(pending.first_seq)
-    };
-    pending.bytes.as_mut_slice()[..BLOCK_HEADER_BYTES].copy_from_slice(&header.encode());
-    let bytes = std::mem::replace(&mut pending.bytes, AlignedBuf::with_capacity(0));
-    let (bytes, outcome) = file.file.write_at(file.at, bytes, true).await;
-    pending.bytes = bytes;
+/// Writes blocks that fit, one behind the other, and syncs them together: none of them speaks for another, a
+/// crash may keep any.
+async fn write_run(file: &mut Current, run: &mut VecDeque<Pending>) -> bool {
+    let (mut position, mut number) = (file.at, file.number);
+    let mut frames = 0;
+    let mut buffers = Vec::with_capacity(run.len());
+    for block in run.iter_mut() {
+        let header = BlockHeader {
+            kind: BlockKind::Frames,
+            count: block.frames,
+            body_bytes: u32::try_from(block.body_bytes).unwrap_or(u32::MAX),
+            position,
+            number,
+            ..file.block(block.first_seq)
+        };
+        position += header.block_bytes();
+        number += 1;
+        frames += block.frames;
+        block.bytes.as_mut_slice()[..BLOCK_HEADER_BYTES].copy_from_slice(&header.encode());
+        buffers.push(std::mem::replace(&mut block.bytes, AlignedBuf::with_capacity(0)));
+    }
+    let (buffers, outcome) = file.file.write_run(file.at, buffers, true).await;
+    for (block, bytes) in run.iter_mut().zip(buffers) {
+        block.bytes = bytes;
+    }
     match outcome {
         Ok(()) => {
-            file.at += header.block_bytes();
-            file.synced_end = file.at;
-            file.number += 1;
+            file.at = position;
+            file.synced_end = position;
+            file.number = number;
             true
         }
         Err(error) => {
-            tracing::error!(generation = header.generation, position = header.position, frames = header.count,
+            tracing::error!(generation = file.header.generation, position = file.at, frames,
                 %error, "write-ahead log: write failed, its file is given up");
             false
         }
@@ -156,6 +184,11 @@ async fn start_file(shared: &Shared, next_seq: u64) -> Option<Current> {
 }
 
 impl Current {
+    /// Whether so many bytes of blocks fit behind what is there.
+    const fn has_room(&self, bytes: u64) -> bool {
+        self.at + bytes <= self.header.file_bytes
+    }
+
     /// The header of the next block, but for what depends on its body.
     const fn block(&self, first_seq: u64) -> BlockHeader {
         BlockHeader {

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use highwater_env::{Env, OpenMode};
+use highwater_env::{Env, OpenMode, Placed};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::body::Body;
@@ -35,7 +35,7 @@ use crate::store::{BucketTime, Etag, LIST_LIMIT, Listing, Put, Read, ReadRange, 
 use clock::DirectoryClock;
 use staging::Staging;
 
-/// Puts in flight, each with one buffer of [`staging::CHUNK_BYTES`] and one descriptor.
+/// Puts in flight, each with a buffer, a descriptor and a blocking thread.
 const PUTS_IN_FLIGHT: usize = 8;
 
 /// Reads from this size on go past the page cache.
@@ -156,45 +156,39 @@ impl Inner {
             .map_err(nothing_was_there)?;
         // Read before the name is taken: the answer then proves nothing that came later.
         let date = self.clock.now();
-        let placed = self.place(name, &staged.path, placing).await;
-        if placed.is_err() || placing == Placing::IfAbsent {
-            self.staging.discard(&staged.path).await;
-        }
-        let lost = match placed {
+        let placed = self.place(name, &staged.path, placing).await?;
+        let lost = match placed.named {
             Ok(()) => None,
-            Err(error) if error.kind == StoreErrorKind::AlreadyExists => Some(error),
-            Err(error) => return Err(error),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Some(StoreError::new(StoreErrorKind::AlreadyExists, name, "the name is taken"))
+            }
+            Err(error) => return Err(nothing_was_there(io_error(name, "cannot name the object", error))),
         };
-        // Also after a lost race: whoever is told that a name is taken may build on it.
-        self.env.disk.sync_dir(&self.directory_of(name)).await.map_err(|error| unsure(name, error))?;
+        placed.synced.map_err(|error| unsure(name, error))?;
         match lost {
             Some(error) => Err(error),
             None => Ok(Put { etag: etag(staged.meta.len, staged.meta.modified_ns), date }),
         }
     }
 
-    /// Gives the staged file its name, creating the directory at its first use.
-    async fn place(&self, name: &str, staged: &Path, placing: Placing) -> Result<(), StoreError> {
-        let path = self.path(name);
-        let mut placed = self.place_once(staged, &path, placing).await;
-        if placed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-            let created = self.env.disk.create_dir_all(&self.directory_of(name)).await;
-            created.map_err(|error| nothing_was_there(io_error(name, "cannot create its directory", error)))?;
-            placed = self.place_once(staged, &path, placing).await;
+    /// Gives the staged file its name, creating the directory at its first use. The staging name is gone
+    /// afterwards.
+    async fn place(&self, name: &str, staged: &Path, placing: Placing) -> Result<Placed, StoreError> {
+        let (path, over) = (self.path(name), placing == Placing::OverWhatIsThere);
+        let is_missing = |placed: &Placed| placed.named.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+        let placed = self.env.disk.place(staged, &path, over).await;
+        if !is_missing(&placed) {
+            return Ok(placed);
         }
-        match placed {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(StoreError::new(StoreErrorKind::AlreadyExists, name, "the name is taken"))
-            }
-            placed => placed.map_err(|error| nothing_was_there(io_error(name, "cannot name the object", error))),
+        if let Err(error) = self.env.disk.create_dir_all(&self.directory_of(name)).await {
+            self.staging.discard(staged).await;
+            return Err(nothing_was_there(io_error(name, "cannot create its directory", error)));
         }
-    }
-
-    async fn place_once(&self, staged: &Path, path: &Path, placing: Placing) -> io::Result<()> {
-        match placing {
-            Placing::IfAbsent => self.env.disk.hard_link(staged, path).await,
-            Placing::OverWhatIsThere => self.env.disk.rename(staged, path).await,
+        let placed = self.env.disk.place(staged, &path, over).await;
+        if is_missing(&placed) {
+            self.staging.discard(staged).await;
         }
+        Ok(placed)
     }
 
     async fn delete(&self, name: &str) -> Result<BucketTime, StoreError> {

@@ -9,15 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use highwater_env::{AlignedBuf, Disk, DiskLock, Env, File, FileMeta, OpenMode};
-use parking_lot::Mutex;
+use highwater_env::{Disk, DiskLock, Env, FileMeta, OpenMode};
 
 use super::clock::DirectoryClock;
 use crate::body::Body;
 use crate::error::{StoreError, StoreErrorKind};
-
-/// Bytes of one write; a body is copied into an aligned buffer of this size, piece by piece.
-pub(super) const CHUNK_BYTES: usize = 1024 * 1024;
 
 const DIRECTORY: &str = ".staging";
 const LOCK_SUFFIX: &str = ".lock";
@@ -29,8 +25,6 @@ pub(super) struct Staging {
     directory: PathBuf,
     id: String,
     next: AtomicU64,
-    /// Buffers at rest, at most as many as puts are in flight.
-    buffers: Mutex<Vec<AlignedBuf>>,
     _lock: Box<dyn DiskLock>,
 }
 
@@ -49,14 +43,7 @@ impl Staging {
             let id = format!("{:016x}", env.random.next_u64());
             match env.disk.lock(&directory.join(format!("{id}{LOCK_SUFFIX}")), "an open store").await {
                 Ok(lock) => {
-                    return Ok(Self {
-                        disk: env.disk.clone(),
-                        directory,
-                        id,
-                        next: AtomicU64::new(0),
-                        buffers: Mutex::default(),
-                        _lock: lock,
-                    });
+                    return Ok(Self { disk: env.disk.clone(), directory, id, next: AtomicU64::new(0), _lock: lock });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
@@ -69,40 +56,13 @@ impl Staging {
     pub(super) async fn write(&self, body: &Body, clock: &DirectoryClock) -> io::Result<Staged> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.directory.join(format!("{}-{number}", self.id));
-        let file = self.disk.open(&path, OpenMode::CreateDirect).await?;
-        match self.fill(&*file, body, clock).await {
+        match self.disk.write_new(&path, body.shared_chunks(), clock.stamp_ns()).await {
             Ok(meta) => Ok(Staged { path, meta }),
             Err(error) => {
                 self.discard(&path).await;
                 Err(error)
             }
         }
-    }
-
-    async fn fill(&self, file: &dyn File, body: &Body, clock: &DirectoryClock) -> io::Result<FileMeta> {
-        if body.len() > CHUNK_BYTES as u64 {
-            file.reserve(body.len()).await?;
-        }
-        let mut buffer = self.take_buffer();
-        let mut offset = 0;
-        let mut outcome = Ok(());
-        for chunk in body.chunks() {
-            let mut rest = &chunk[..];
-            while !rest.is_empty() && outcome.is_ok() {
-                let (now, later) = rest.split_at(rest.len().min(CHUNK_BYTES - buffer.len()));
-                buffer.extend_from_slice(now);
-                rest = later;
-                if buffer.len() == CHUNK_BYTES {
-                    (buffer, outcome) = write_out(file, &mut offset, buffer).await;
-                }
-            }
-        }
-        if outcome.is_ok() && !buffer.is_empty() {
-            (buffer, outcome) = write_out(file, &mut offset, buffer).await;
-        }
-        self.give_back(buffer);
-        outcome?;
-        file.seal(body.len(), clock.stamp_ns()).await
     }
 
     /// Removes a staging file; what cannot be removed is swept at the next open.
@@ -129,31 +89,6 @@ impl Staging {
         }
         Ok(())
     }
-
-    fn take_buffer(&self) -> AlignedBuf {
-        self.buffers.lock().pop().unwrap_or_else(|| AlignedBuf::with_capacity(CHUNK_BYTES))
-    }
-
-    fn give_back(&self, mut buffer: AlignedBuf) {
-        // A buffer lost to a dying runtime comes back without memory.
-        if buffer.capacity() < CHUNK_BYTES {
-            return;
-        }
-        buffer.clear();
-        let mut buffers = self.buffers.lock();
-        if buffers.len() < super::PUTS_IN_FLIGHT {
-            buffers.push(buffer);
-        }
-    }
-}
-
-async fn write_out(file: &dyn File, offset: &mut u64, mut buffer: AlignedBuf) -> (AlignedBuf, io::Result<()>) {
-    buffer.pad();
-    let len = buffer.len() as u64;
-    let (mut buffer, outcome) = file.write_at(*offset, buffer, false).await;
-    *offset += len;
-    buffer.clear();
-    (buffer, outcome)
 }
 
 /// Removes the files of stores that are gone.
