@@ -3,15 +3,16 @@
 //! Memory is a vector of aligned pages, so growth, drop and zeroing are the standard library's;
 //! the two casts between pages and bytes are the only unsafe code. A large buffer is a mapping of its own
 //! in huge pages where the system has them: the system takes hold of every page for each transfer, and of
-//! every huge page at once (a tenth of the time of a read from a directory).
+//! every huge page at once (a tenth of the time of a read from a directory), and a copy into it looks up 512
+//! times fewer addresses, which a virtual machine pays for twice.
 
 use memmap2::{MmapMut, MmapOptions};
 
 use crate::disk::ALIGNMENT;
 
-/// Buffers of this many bytes and more are mappings; a huge page is as large on most machines. (A page is
-/// nowhere smaller than [`ALIGNMENT`].)
-const MAPPED_BYTES: usize = 2 << 20;
+/// A huge page on most machines. Buffers of this many bytes and more are mappings of a multiple of it: others
+/// the system does not align. (A page is nowhere smaller than [`ALIGNMENT`].)
+pub const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 #[derive(Clone, Copy)]
 #[repr(C, align(4096))]
@@ -150,8 +151,8 @@ impl Memory {
     /// Zeros, at least `bytes` of them.
     fn with_capacity(bytes: usize) -> Self {
         let pages = bytes.div_ceil(ALIGNMENT);
-        if bytes >= MAPPED_BYTES
-            && let Ok(mapping) = MmapOptions::new().len(pages * ALIGNMENT).map_anon()
+        if bytes >= HUGE_PAGE_BYTES
+            && let Ok(mapping) = MmapOptions::new().len(bytes.next_multiple_of(HUGE_PAGE_BYTES)).map_anon()
         {
             // A wish: without huge pages it is memory all the same.
             #[cfg(target_os = "linux")]
@@ -222,10 +223,10 @@ mod tests {
     #[test]
     fn growth_into_a_mapping_keeps_what_is_held() {
         let mut buffer = AlignedBuf::from_slice(&[3; 5000]);
-        buffer.set_len(MAPPED_BYTES + 1);
+        buffer.set_len(HUGE_PAGE_BYTES + 1);
         assert!(matches!(buffer.memory, Memory::Mapped(_)));
         assert_eq!(buffer.as_slice().as_ptr().addr() % ALIGNMENT, 0);
-        assert_eq!(buffer.capacity(), MAPPED_BYTES + ALIGNMENT);
+        assert_eq!(buffer.capacity(), 2 * HUGE_PAGE_BYTES);
         assert!(buffer.as_slice()[..5000].iter().all(|byte| *byte == 3));
         assert!(buffer.as_slice()[5000..].iter().all(|byte| *byte == 0));
     }

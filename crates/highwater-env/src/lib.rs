@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+pub use aligned::HUGE_PAGE_BYTES;
 pub use clock::{Clock, Elapsed, Instant};
 pub use disk::{AlignedBuf, DirEntry, Disk, DiskLock, File, FileMeta, OpenMode, Placed};
 pub use random::Random;

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
+use crate::aligned::HUGE_PAGE_BYTES;
 use crate::disk::{ALIGNMENT, AlignedBuf, File, FileMeta};
 use crate::real::disk::hop;
 use crate::real::pool::BufferPool;
@@ -127,10 +128,12 @@ pub(super) fn write_whole(
         reserve_space(&inner.file, total)?;
     }
     let piece_bytes = usize::try_from(total).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
-    let mut buffer = pool.take(piece_bytes.next_multiple_of(ALIGNMENT));
+    let padded_bytes = piece_bytes.next_multiple_of(ALIGNMENT);
+    // A piece does not fill a huge page, and is in one all the same.
+    let mut buffer = pool.take(if total > PIECE_BYTES as u64 { HUGE_PAGE_BYTES } else { padded_bytes });
     let mut at = 0;
     while at < total {
-        let piece = buffer.as_mut_slice();
+        let piece = &mut buffer.as_mut_slice()[..padded_bytes];
         let filled = pieces.fill(piece);
         let padded = filled.next_multiple_of(ALIGNMENT);
         piece[filled..padded].fill(0);
@@ -187,23 +190,23 @@ impl Inner {
         }
         if !self.direct.load(Ordering::Acquire) {
             let mut bytes = vec![0; len];
-            let read = self.fill(offset, &mut bytes)?;
+            let read = self.fill(offset, &mut bytes, len)?;
             bytes.truncate(read);
             return Ok(bytes.into());
         }
         let start = offset - offset % ALIGNMENT as u64;
         let skip = (offset % ALIGNMENT as u64) as usize;
         let mut buffer = self.pool.take((skip + len).next_multiple_of(ALIGNMENT));
-        let read = self.fill(start, buffer.as_mut_slice())?;
+        let read = self.fill(start, buffer.as_mut_slice(), skip + len)?;
         buffer.truncate(read.min(skip + len));
         let bytes = Bytes::from_owner(buffer);
         Ok(bytes.slice(skip.min(bytes.len())..))
     }
 
-    /// Reads until `into` is full or the file ends.
-    fn fill(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+    /// Reads until `into` has at least `wanted` bytes or the file ends.
+    fn fill(&self, offset: u64, into: &mut [u8], wanted: usize) -> io::Result<usize> {
         let mut filled = 0;
-        while filled < into.len() {
+        while filled < wanted {
             match self.file.read_at(&mut into[filled..], offset + filled as u64) {
                 Ok(0) => break,
                 Ok(read) => filled += read,

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::aligned::HUGE_PAGE_BYTES;
 use crate::disk::{ALIGNMENT, AlignedBuf};
 
 /// Bytes of idle buffers that are kept.
 const KEPT_BYTES: usize = 32 << 20;
-/// A buffer serves reads that leave at most so much of it unused, a fifth: what is kept of a file's parts differs
-/// in length, and is in memory for long.
-const UNUSED_PART: usize = 5;
+/// Capacities are rounded up to a part of their power of two, so that reads of about the same length share
+/// buffers. Pages that no read comes to take no memory.
+const CLASSES_PER_POWER: usize = 4;
 
 /// Idle buffers, shared by all files of a disk.
 #[derive(Default)]
@@ -28,13 +29,13 @@ pub(super) struct Pooled {
 impl BufferPool {
     /// A buffer of exactly `len` bytes, their content unspecified.
     pub(super) fn take(self: &Arc<Self>, len: usize) -> Pooled {
-        let wanted = len.next_multiple_of(ALIGNMENT);
-        let fits = wanted..=(wanted + wanted / (UNUSED_PART - 1)).max(ALIGNMENT);
+        let capacity = class(len);
         let mut idle = self.idle.lock();
         // The one that was used last is most likely still in a cache of the processor.
-        let found = idle.iter().rposition(|buffer| fits.contains(&buffer.capacity())).map(|at| idle.remove(at));
+        let found = idle.iter().rposition(|buffer| buffer.capacity() == capacity).map(|at| idle.remove(at));
         drop(idle);
-        let mut buffer = found.unwrap_or_else(|| AlignedBuf::with_capacity(wanted));
+        let mut buffer = found.unwrap_or_else(|| AlignedBuf::with_capacity(capacity));
+        debug_assert_eq!(buffer.capacity(), capacity, "found again by it");
         buffer.set_len(len);
         Pooled { buffer, pool: Arc::clone(self) }
     }
@@ -57,6 +58,14 @@ impl BufferPool {
         drop(idle);
         drop(unwanted);
     }
+}
+
+/// The capacity of the buffers that serve reads of this length.
+fn class(len: usize) -> usize {
+    // As buffers are made: of pages, or of huge pages.
+    let least = if len >= HUGE_PAGE_BYTES { HUGE_PAGE_BYTES } else { ALIGNMENT };
+    let step = (len.next_power_of_two() / 2 / CLASSES_PER_POWER).max(least);
+    len.next_multiple_of(step)
 }
 
 impl Pooled {
@@ -102,7 +111,7 @@ mod tests {
         }
         assert_ne!(pool.take((8 << 20) + 1).as_ref().as_ptr().addr(), address, "too long for it");
         assert_ne!(pool.take(6 << 20).as_ref().as_ptr().addr(), address, "would waste it");
-        assert_eq!(idle(&pool), [capacity, (8 << 20) + ALIGNMENT, 6 << 20]);
+        assert_eq!(idle(&pool), [capacity, 10 << 20, 6 << 20]);
     }
 
     #[test]
