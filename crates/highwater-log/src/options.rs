@@ -43,6 +43,9 @@ pub struct EngineOptions {
     pub block_cache_bytes: usize,
     /// Keeps those blocks on disk, too; none where the bucket is a directory, which is that disk.
     pub read_cache: Option<Arc<dyn ReadCache>>,
+    /// Whether the next blocks of a reader in order are loaded before it asks: for a bucket that answers
+    /// slowly. On a directory it lets readers of one topic drift apart (RFC 0004).
+    pub read_ahead: bool,
     /// A manifest edit is written at least every so many segments: it bounds the walk of recovery.
     pub manifest_every: usize,
     /// A manifest snapshot is written every so many edits.
@@ -84,6 +87,7 @@ impl EngineOptions {
             tail_max_bytes: 64 * MIB,
             block_cache_bytes: 128 * MIB,
             read_cache: None,
+            read_ahead: remote,
             manifest_every: 32,
             snapshot_every: 64,
             producer_expiration: Duration::from_secs(86_400),

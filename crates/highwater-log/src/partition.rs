@@ -193,6 +193,9 @@ impl Partition {
 
     /// Has the next blocks loaded, if this one is read in order.
     fn read_ahead(&self, extent: &Located) {
+        if !self.shared.options.read_ahead {
+            return;
+        }
         let next = {
             let committed = self.shard.committed.read();
             let extents = committed.partitions.get(&self.tp).map_or(&[][..], |record| &record.extents);

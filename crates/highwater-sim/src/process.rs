@@ -253,6 +253,7 @@ fn engine_options(world: &World, broker: usize) -> EngineOptions {
     options.unflushed_max_bytes = 16 << 10;
     options.tail_max_bytes = 4096;
     options.block_cache_bytes = 64 << 10;
+    options.read_ahead = world.seed.is_multiple_of(2);
     // Brokers differ in it: a fence goes on by the window of the epoch that it ends.
     options.window = 1 + ((world.seed / 3 + 3 * broker as u64) % 7) as u32;
     options.manifest_every = 3;
