@@ -18,9 +18,14 @@ pub struct Place {
 impl Place {
     /// Makes an empty folder whose name begins with `name`.
     pub fn new(name: &str) -> Result<Self> {
+        Self::below(&std::env::temp_dir(), name)
+    }
+
+    /// As [`Place::new`], in this folder.
+    pub fn below(parent: &Path, name: &str) -> Result<Self> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = format!("highwater-{name}-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(folder);
+        let path = parent.join(folder);
         fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Self { path, kept: AtomicBool::new(false) })
     }

@@ -87,6 +87,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     build_broker()?;
     let files = Place::new("bench-compare")?;
     disk::ensure_room(files.path(), arguments.gib, arguments.rounds)?;
+    disk::lay_out_apart(files.path());
     let mut rounds = Rounds::new(&parts, &files, arguments.gib, arguments.rounds)?;
     let outcome = measure(&mut rounds, arguments);
     if outcome.is_err() {

@@ -1,7 +1,7 @@
 //! One broker of a comparison, and its topics.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -32,8 +32,9 @@ pub(super) struct Contestant<'a> {
 }
 
 impl<'a> Contestant<'a> {
-    pub(super) fn start(system: System, parts: &'a Parts) -> Result<Self> {
-        let place = Place::new("bench-compare-broker")?;
+    /// Its folder is in `folder`.
+    pub(super) fn start(system: System, parts: &'a Parts, folder: &Path) -> Result<Self> {
+        let place = Place::below(folder, "broker")?;
         let broker = match system {
             System::Highwater => Broker::start(system, parts, &place, Store::Directory),
             System::Kafka => {

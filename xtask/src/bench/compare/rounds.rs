@@ -42,7 +42,7 @@ impl<'a> Rounds<'a> {
         kinds: &[Kind],
         mut turn: impl FnMut(&mut Contestant<'a>, u32) -> Result<Vec<f64>>,
     ) -> Result<&[Figure]> {
-        let [highwater, kafka] = SYSTEMS.map(|system| Contestant::start(system, self.parts));
+        let [highwater, kafka] = SYSTEMS.map(|system| Contestant::start(system, self.parts, self.files.path()));
         let mut pair = [highwater?, kafka?];
         let first = self.report.figures.len();
         self.report.figures.extend(kinds.iter().map(|kind| empty(kind.clone())));
@@ -74,7 +74,7 @@ impl<'a> Rounds<'a> {
         let first = self.report.figures.len();
         self.report.figures.extend(kinds.iter().map(|kind| empty(kind.clone())));
         for system in SYSTEMS {
-            let mut contestant = Contestant::start(system, self.parts)?;
+            let mut contestant = Contestant::start(system, self.parts, self.files.path())?;
             let occasions = work(&mut contestant).with_context(|| format!("{what}, {}", contestant.name()))?;
             ensure!(occasions.len() == kinds.len(), "{what}: {} lists of values", occasions.len());
             for (kind, (at, values)) in kinds.iter().zip(occasions.into_iter().enumerate()) {
