@@ -5,8 +5,10 @@ use highwater_journal::Rule;
 /// Protections of the engine; those of the journal are [`Rule::EVERY`].
 const ENGINE: &[&str] = &[
     "acknowledged-when-durable",
+    "compaction-by-its-leader",
     "deposed-tail",
     "failed-sync-is-final",
+    "generation-of-a-member",
     "high-watermark-waits",
     "offset-reserve",
     "producer-sequences",

@@ -238,7 +238,7 @@ impl Committer {
     async fn start_edit(&mut self, unlisted: &mut Unlisted, at_end: bool) -> Result<EditInFlight, Ended> {
         let removed = std::mem::take(&mut *self.shard.removed.lock());
         let deletions = self.shard.log_starts.begin(&self.shard.committed.read());
-        let compacted = self.shard.compactions.begin(&self.shard.committed.read());
+        let compacted = self.shard.compactions.begin(&self.shard.committed.read(), self.manifest.epoch());
         let gaps = self.shard.gaps.begin();
         // Behind the last segment listed, not behind the last one committed: answers come in one
         // by one, and what is committed already but not listed yet must still be walked to.
