@@ -36,9 +36,9 @@ const STEP: Duration = Duration::from_secs(60);
 const PROVOKED: Duration = Duration::from_secs(90);
 /// Requests that an error shows.
 const LAST: usize = 30;
-const MIB: u64 = 1 << 20;
+pub const MIB: u64 = 1 << 20;
 /// Small buffers, so that their sum is a bound worth testing.
-const SMALL: &[&str] = &[
+pub const SMALL: &[&str] = &[
     "--unflushed-memory-bytes",
     "16MiB",
     "--tail-memory-bytes",
@@ -57,7 +57,7 @@ const SMALL: &[&str] = &[
     "1000",
 ];
 /// The formula of docs/configuration.md for [`SMALL`].
-const BUDGET_BYTES: u64 = (24 + 16 + 16 + 32 + 16 + 16 + 8) * MIB;
+pub const BUDGET_BYTES: u64 = (24 + 16 + 16 + 32 + 16 + 16 + 8) * MIB;
 
 /// A broker behind the proxy, under a producer, with readers.
 struct Scene<'a> {
@@ -106,7 +106,8 @@ fn all_of_it(at: &At<'_>, producer: &Load) -> Result<()> {
     read.is_all_of(&producer.acknowledged)
 }
 
-fn seed() -> Result<u64> {
+/// What chance follows from: the environment's, or another each time.
+pub fn seed() -> Result<u64> {
     match std::env::var("HIGHWATER_TEST_SEED") {
         Ok(seed) => Ok(seed.parse()?),
         Err(_) => Ok(u64::from(std::process::id())),

@@ -3,6 +3,7 @@
 
 mod admin;
 mod bad_bucket;
+mod bad_disk;
 mod bad_input;
 mod bucket;
 mod codecs;

@@ -1,4 +1,4 @@
-//! One GET of HTTP/1.1, enough to ask a server whether it is ready.
+//! One request of HTTP/1.1, enough to ask a server whether it is ready, or to set something.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,10 +17,19 @@ pub fn status(port: u16, path: &str) -> Option<u16> {
 
 /// The whole answer to `GET path`, head and body, or nothing when no server gave one.
 pub fn get(port: u16, path: &str) -> Option<String> {
+    ask(port, &format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"))
+}
+
+/// The whole answer to `PUT path` with this body, or nothing when no server gave one.
+pub fn put(port: u16, path: &str, body: &str) -> Option<String> {
+    let head = format!("PUT {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n");
+    ask(port, &format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()))
+}
+
+fn ask(port: u16, request: &str) -> Option<String> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = Vec::new();
     stream.take(ANSWER_LIMIT).read_to_end(&mut answer).ok()?;

@@ -5,7 +5,7 @@
 //! | [`parts`] | where the prepared real parts lie |
 //! | [`process`] | a child process that cannot outlive its owner, with its log |
 //! | [`place`] | a temporary folder that is kept when a test fails |
-//! | [`ports`], [`wait`], [`http`] | free ports, conditions with a deadline, one GET |
+//! | [`ports`], [`wait`], [`http`] | free ports, conditions with a deadline, one request |
 //! | [`apache`], [`highwater`], [`minio`], [`localstack`], [`seaweedfs`] | one real server each |
 //! | [`answering`], [`bad_s3`], [`aws_services`] | services that a test plays itself |
 //! | [`pages`] | the pages that a broker shows to operators |
@@ -21,6 +21,8 @@
 //! | [`history`] | what a reader has seen of such a load, and whether it is all |
 //! | [`kill`] | rounds of `kill -9` under load |
 //! | [`faults`] | a bucket's service that fails on purpose, before a real one |
+//! | [`asking`] | a client that asks for what needs no disk, and how long that takes |
+//! | [`flood`] | a client that sends without end and waits for nothing |
 //! | [`dice`] | chance that a seed repeats |
 //! | [`raw`] | Kafka frames by hand, well formed or not |
 //! | [`led`] | how many partitions have a leader, and when a start is over |
@@ -30,6 +32,7 @@
 
 pub mod answering;
 pub mod apache;
+pub mod asking;
 pub mod aws_services;
 pub mod bad_s3;
 pub mod certificates;
@@ -37,6 +40,7 @@ pub mod clients;
 pub mod dice;
 pub mod faults;
 pub mod flights;
+pub mod flood;
 pub mod highwater;
 pub mod history;
 pub mod http;

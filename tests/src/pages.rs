@@ -6,9 +6,18 @@ use crate::http;
 
 /// The body of a page.
 pub fn page(http_port: u16, path: &str) -> Result<String> {
-    let answer = http::get(http_port, path).with_context(|| format!("no answer to {path}"))?;
+    body(http::get(http_port, path), path)
+}
+
+/// Changes what a page shows.
+pub fn set(http_port: u16, path: &str, wanted: &str) -> Result<()> {
+    body(http::put(http_port, path, wanted), path).map(drop)
+}
+
+fn body(answer: Option<String>, path: &str) -> Result<String> {
+    let answer = answer.with_context(|| format!("no answer to {path}"))?;
     let (head, body) = answer.split_once("\r\n\r\n").context("an answer with a body")?;
-    ensure!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+    ensure!(head.starts_with("HTTP/1.1 200"), "{path}: {head}: {body}");
     Ok(body.to_owned())
 }
 

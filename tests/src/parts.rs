@@ -12,6 +12,8 @@ use anyhow::{Result, bail};
 pub const PARTS_VARIABLE: &str = "HIGHWATER_TEST_PARTS";
 /// Names the `highwater` binary under test.
 pub const BINARY_VARIABLE: &str = "HIGHWATER_BIN";
+/// The build of `highwater` whose disk and bucket fail on purpose, beside the one under test.
+pub const FAILING_BINARY: &str = "highwater-faults";
 /// The release of Apache Kafka that is the yardstick.
 pub const KAFKA_VERSION: &str = "4.3.1";
 
@@ -128,6 +130,14 @@ pub fn beside_highwater(name: &str) -> Result<PathBuf> {
         true => Ok(path),
         false => bail!("{} is not built: run `cargo xtask test`", path.display()),
     }
+}
+
+/// The build of `highwater` that fails on purpose.
+///
+/// # Errors
+/// When there is none.
+pub fn failing_binary() -> Result<PathBuf> {
+    beside_highwater(FAILING_BINARY)
 }
 
 /// The root of the repository that this program runs for. Checkouts may share a target directory, and

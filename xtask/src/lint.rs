@@ -56,7 +56,7 @@ fn clippy_of_production() -> Result<()> {
 /// The bans of clippy.toml are about what a simulation must own; a test may read a clock and a file.
 fn clippy_of_tests() -> Result<()> {
     let mut cargo = command::cargo();
-    cargo.args(["clippy", "--workspace", "--all-targets", "--release", "--", "-D", "warnings"]);
+    cargo.args(["clippy", "--workspace", "--all-targets", "--all-features", "--release", "--", "-D", "warnings"]);
     cargo.args(["-A", "clippy::disallowed_methods", "-A", "clippy::disallowed_types"]);
     command::run(&mut cargo)
 }

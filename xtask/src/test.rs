@@ -4,6 +4,7 @@
 //! once more on LocalStack and on SeaweedFS, then the end-to-end tests. The last line is `N passed, N failed`.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -12,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use highwater_tests::localstack::LocalStack;
 use highwater_tests::minio::{ACCESS_KEY, BUCKET, Minio, SECRET_KEY};
-use highwater_tests::parts::{BINARY_VARIABLE, PARTS_VARIABLE, Parts};
+use highwater_tests::parts::{BINARY_VARIABLE, FAILING_BINARY, PARTS_VARIABLE, Parts};
 use highwater_tests::place::Place;
 use highwater_tests::seaweedfs::SeaweedFs;
 use highwater_tests::system::SYSTEM_VARIABLE;
@@ -77,9 +78,22 @@ const PROPERTY_SEED: &str = "20261122";
 /// Builds `highwater`, in the profile that serves everything, and the rdkafka client beside it; says where
 /// the former lies. Always the two together: cargo would build them anew for another choice.
 pub fn build_binaries() -> Result<PathBuf> {
+    build(&[])
+}
+
+/// The same, and beside them the build of `highwater` that fails on purpose. Both are the binary `highwater`
+/// to cargo, which keeps what it compiled of each; so this one is copied away before the other is put there.
+fn build_test_binaries() -> Result<PathBuf> {
+    let failing = build(&["--features", "highwater-node/faults"])?;
+    let aside = failing.with_file_name(FAILING_BINARY);
+    fs::copy(&failing, &aside).with_context(|| aside.display().to_string())?;
+    build_binaries()
+}
+
+fn build(features: &[&str]) -> Result<PathBuf> {
     let mut cargo = command::cargo();
     cargo.args(["build", "--release", "--quiet", "--bins", "--examples"]);
-    command::run(cargo.args(["-p", "highwater-node", "-p", "rdkafka-client"]))?;
+    command::run(cargo.args(["-p", "highwater-node", "-p", "rdkafka-client"]).args(features))?;
     Ok(Metadata::read()?.target_directory.join("release/highwater"))
 }
 
@@ -143,7 +157,7 @@ fn bucket_environment(endpoint: &str) -> Vec<(&'static str, String)> {
 fn end_to_end(arguments: &Arguments, parts: &Parts, counts: &mut Counts) -> Result<()> {
     let mut cargo = command::cargo();
     cargo.args(["test", "--package", "highwater-tests", "--release", "--no-fail-fast"]);
-    let binary = build_binaries()?;
+    let binary = build_test_binaries()?;
     let mut environment: Vec<(&str, OsString)> =
         vec![(PARTS_VARIABLE, parts.root().into()), (BINARY_VARIABLE, binary.into())];
     if arguments.system == System::Kafka {

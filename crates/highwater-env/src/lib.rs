@@ -5,12 +5,13 @@
 //!
 //! - [`clock`]: monotonic time, wall time, sleeping. - [`random`]: numbers.
 //! - [`tasks`]: spawning, blocking work. - [`watch`]: a value to wait on. - [`disk`]: files. - [`aligned`]: buffers for them.
-//! - `whole`: files that are written whole.
+//! - `whole`: files that are written whole. - [`faulty`]: a disk that fails on purpose.
 //! - [`marks`]: what a simulation hears. - [`metrics`]: what operators see. - [`real`]: the machine's own. - [`sim`]: seeded and virtual, for tests.
 
 pub mod aligned;
 pub mod clock;
 pub mod disk;
+pub mod faulty;
 pub mod marks;
 pub mod metrics;
 pub mod random;
@@ -29,6 +30,7 @@ use futures::future::BoxFuture;
 pub use aligned::HUGE_PAGE_BYTES;
 pub use clock::{Clock, Elapsed, Instant};
 pub use disk::{AlignedBuf, DirEntry, Disk, DiskLock, File, FileMeta, OpenMode, Placed};
+pub use faulty::{DiskFaultCounts, DiskFaultRates, FaultyDisk};
 pub use random::Random;
 pub use real::RealEnv;
 pub use sim::{SimClock, SimDisk, SimEnv, SimRandom};

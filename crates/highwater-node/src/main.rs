@@ -5,7 +5,7 @@
 //! - [`http`], [`readiness`]: what probes ask. - [`shutdown`]: signals. - [`banner`]: what a person
 //!   is told. - [`errors`]: why it did not start. - [`process`]: limits of the process.
 //! - [`commands`]: what is not a broker.
-//! - [`telemetry`]: logs. - [`progress`]: whether its puts get anywhere.
+//! - [`telemetry`]: logs. - [`progress`]: whether its puts get anywhere. - `faults`: on purpose, in the test build.
 
 mod banner;
 mod cli;
@@ -13,6 +13,8 @@ mod commands;
 mod config;
 mod disk_cache;
 mod errors;
+#[cfg(feature = "faults")]
+mod faults;
 mod http;
 mod identity;
 mod process;

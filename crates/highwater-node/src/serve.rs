@@ -60,8 +60,17 @@ const RESIGN_STEPS: u32 = 4;
 pub async fn serve(config: ServeConfig, log: LogFilter) -> Result<ExitCode, StartError> {
     let mut shutdown = Shutdown::listen()?;
     let (env, tasks) = RealEnv::with_census(tokio::runtime::Handle::current());
+    #[cfg(feature = "faults")]
+    let (env, config, faults) = crate::faults::around(env, config);
     let readiness = Readiness::new();
-    let pages = Pages { readiness: readiness.clone(), observed: Arc::new(Observed::new()), tasks, log };
+    let pages = Pages {
+        readiness: readiness.clone(),
+        observed: Arc::new(Observed::new()),
+        tasks,
+        log,
+        #[cfg(feature = "faults")]
+        faults,
+    };
     let mut started = Started::default();
     let start = start(&env, &config, pages, &mut started);
     let serving = tokio::select! {

@@ -4,6 +4,7 @@
 //! carry out a request later than it said, carry it out twice.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,41 +85,52 @@ pub struct FaultRule {
     pub fault: Fault,
 }
 
+/// What goes wrong, in the hand of whoever decides; clones are the same.
+#[derive(Clone)]
+pub struct FaultPlan {
+    state: Arc<Mutex<Plan>>,
+}
+
 /// A store that fails on purpose.
 pub struct Faults {
     inner: Arc<dyn Store>,
     env: Env,
-    random: SimRandom,
-    plan: Mutex<Plan>,
+    plan: FaultPlan,
 }
 
-#[derive(Default)]
 struct Plan {
+    random: SimRandom,
     rates: FaultRates,
     rules: VecDeque<FaultRule>,
     injected: u64,
 }
 
-impl Faults {
-    /// Wraps `inner`, without faults yet. Chances follow from `seed`, delays pass on `env`'s clock.
+impl FaultPlan {
+    /// Without faults yet. Chances follow from `seed`.
     #[must_use]
-    pub fn new(inner: Arc<dyn Store>, env: &Env, seed: u64) -> Self {
-        Self { inner, env: env.clone(), random: SimRandom::new(seed), plan: Mutex::default() }
+    pub fn new(seed: u64) -> Self {
+        let (rates, rules) = (FaultRates::default(), VecDeque::new());
+        Self { state: Arc::new(Mutex::new(Plan { random: SimRandom::new(seed), rates, rules, injected: 0 })) }
     }
 
     /// From now on faults happen at these rates; all zero: none.
     pub fn set_rates(&self, rates: FaultRates) {
-        self.plan.lock().rates = rates;
+        self.state.lock().rates = rates;
+    }
+
+    /// From now on chances follow from this seed.
+    pub fn set_seed(&self, seed: u64) {
+        self.state.lock().random = SimRandom::new(seed);
     }
 
     /// Adds a scripted fault; scripts go before chance, the oldest first.
     pub fn script(&self, rule: FaultRule) {
-        self.plan.lock().rules.push_back(rule);
+        self.state.lock().rules.push_back(rule);
     }
 
     /// Forgets rates and scripts.
     pub fn heal(&self) {
-        let mut plan = self.plan.lock();
+        let mut plan = self.state.lock();
         plan.rates = FaultRates::default();
         plan.rules.clear();
     }
@@ -126,17 +138,58 @@ impl Faults {
     /// Faults so far.
     #[must_use]
     pub fn injected(&self) -> u64 {
-        self.plan.lock().injected
+        self.state.lock().injected
     }
 
     fn draw(&self, kind: RequestKind, name: &str) -> Option<Fault> {
-        let mut plan = self.plan.lock();
-        let fault = plan.scripted(kind, name).or_else(|| plan.rates.by_chance(&self.random));
+        let mut plan = self.state.lock();
+        let fault = plan.scripted(kind, name).or_else(|| plan.rates.by_chance(&plan.random));
         if let Some(fault) = fault {
             plan.injected += 1;
             tracing::trace!(kind = kind.as_str(), name, ?fault, "fault injected");
         }
         fault
+    }
+}
+
+impl fmt::Debug for FaultPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FaultPlan").field("rates", &self.state.lock().rates).finish_non_exhaustive()
+    }
+}
+
+impl Faults {
+    /// Wraps `inner`, without faults yet. Chances follow from `seed`, delays pass on `env`'s clock.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Store>, env: &Env, seed: u64) -> Self {
+        Self::by(inner, env, FaultPlan::new(seed))
+    }
+
+    /// Wraps `inner`; a plan that is kept decides.
+    #[must_use]
+    pub fn by(inner: Arc<dyn Store>, env: &Env, plan: FaultPlan) -> Self {
+        Self { inner, env: env.clone(), plan }
+    }
+
+    /// See [`FaultPlan::set_rates`].
+    pub fn set_rates(&self, rates: FaultRates) {
+        self.plan.set_rates(rates);
+    }
+
+    /// See [`FaultPlan::script`].
+    pub fn script(&self, rule: FaultRule) {
+        self.plan.script(rule);
+    }
+
+    /// See [`FaultPlan::heal`].
+    pub fn heal(&self) {
+        self.plan.heal();
+    }
+
+    /// See [`FaultPlan::injected`].
+    #[must_use]
+    pub fn injected(&self) -> u64 {
+        self.plan.injected()
     }
 
     /// Carries out a put or delete under a fault. `again` makes the request anew for effects that
@@ -145,7 +198,7 @@ impl Faults {
     where
         Answer: Into<Option<T>>,
     {
-        let fault = self.draw(kind, name);
+        let fault = self.plan.draw(kind, name);
         let lost = || StoreError::new(StoreErrorKind::Unknown, name, "injected: the answer was lost");
         let unwrap = |answer: Answer| answer.into().ok_or_else(lost);
         match fault {
@@ -187,7 +240,7 @@ impl Faults {
 
     /// Before a read or list.
     async fn before_look(&self, kind: RequestKind, name: &str) -> Result<Look, StoreError> {
-        let fault = self.draw(kind, name);
+        let fault = self.plan.draw(kind, name);
         match fault {
             None | Some(Fault::Twice(_)) => Ok(Look::default()),
             Some(Fault::Damaged) => Ok(Look { damaged: true, ..Look::default() }),

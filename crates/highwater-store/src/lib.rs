@@ -23,7 +23,7 @@ pub mod store;
 pub use body::Body;
 pub use directory::DirectoryStore;
 pub use error::{StoreError, StoreErrorKind};
-pub use faults::{Fault, FaultRates, FaultRule, Faults};
+pub use faults::{Fault, FaultPlan, FaultRates, FaultRule, Faults};
 pub use limited::{Limited, RequestLimits};
 pub use memory::MemoryStore;
 pub use metrics::StoreMetrics;

@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::directory::DirectoryStore;
 use crate::error::{StoreError, StoreErrorKind};
+use crate::faults::{FaultPlan, Faults};
 use crate::limited::{Limited, RequestLimits};
 use crate::memory::MemoryStore;
 use crate::name::check_name;
@@ -42,6 +43,8 @@ pub struct StoreOptions {
     pub retry: RetryPolicy,
     /// Is told of every request.
     pub observer: Option<Arc<dyn StoreObserver>>,
+    /// What goes wrong on purpose, in tests; seen by the observer.
+    pub faults: Option<FaultPlan>,
 }
 
 impl Default for StoreOptions {
@@ -57,6 +60,7 @@ impl Default for StoreOptions {
             limits: RequestLimits::default(),
             retry: RetryPolicy::default(),
             observer: None,
+            faults: None,
         }
     }
 }
@@ -146,6 +150,10 @@ async fn open_bucket(url: &str, options: &StoreOptions, env: &Env) -> Result<Arc
 
 /// Each attempt is seen for itself: what is repeated is observed again.
 fn observed(store: Arc<dyn Store>, options: &StoreOptions, env: &Env) -> Arc<dyn Store> {
+    let store = match &options.faults {
+        Some(plan) => Arc::new(Faults::by(store, env, plan.clone())),
+        None => store,
+    };
     match &options.observer {
         Some(observer) => Arc::new(Observed::new(store, env, Arc::clone(observer))),
         None => store,

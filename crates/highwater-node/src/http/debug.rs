@@ -21,12 +21,15 @@ const INDEX: &str = "\
 
 /// The pages below `/debug`.
 pub fn routes() -> Router<Pages> {
-    Router::new()
+    let routes = Router::new()
         .route("/", get(index))
         .route("/tasks", get(tasks))
         .route("/memory", get(memory))
         .route("/shards", get(shards))
-        .route("/log", get(log).put(set_log))
+        .route("/log", get(log).put(set_log));
+    #[cfg(feature = "faults")]
+    let routes = routes.merge(crate::faults::routes());
+    routes
 }
 
 /// What pages there are.

@@ -32,6 +32,9 @@ pub struct Pages {
     pub tasks: Arc<TaskCensus>,
     /// What is logged.
     pub log: LogFilter,
+    /// What fails on purpose.
+    #[cfg(feature = "faults")]
+    pub faults: crate::faults::Faults,
 }
 
 /// Binds the socket, so that an address in use is told before anything else starts.
