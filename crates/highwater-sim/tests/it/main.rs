@@ -24,8 +24,8 @@ fn a_seed_gives_the_same_history_twice() {
 const FOUND: &[(&str, u64)] = &[
     ("acknowledged-when-durable", 1),
     ("deposed-tail", 7),
-    ("exact-window", 9),
-    ("failed-sync-is-final", 48),
+    ("exact-window", 22),
+    ("failed-sync-is-final", 52),
     ("high-watermark-waits", 2),
     ("leader-proof", 942),
     ("offset-reserve", 3),
