@@ -12,11 +12,11 @@ use highwater_log::wal::SideFile;
 use highwater_log::{ReadError, verify};
 use highwater_store::Store;
 
-use crate::commit;
 use crate::consume::{of_batch, records, request};
 use crate::model::{Gone, Reading};
 use crate::process::{Handles, Process, WAL_DIR};
 use crate::world::{BROKERS, World};
+use crate::{commit, members};
 
 /// How often brokers are asked for their marks.
 const ASK_EVERY: Duration = Duration::from_millis(15);
@@ -60,6 +60,9 @@ pub(crate) fn conclude(world: &Arc<World>) {
     world.bucket.heal();
     for disk in &world.disks {
         disk.set_faults(DiskFaults::default());
+    }
+    for link in &world.links {
+        link.repair();
     }
     let survivor = world.below(BROKERS as u64) as usize;
     let survivor = if world.processes.lock()[survivor].is_some() { survivor } else { 0 };
@@ -184,6 +187,14 @@ async fn groups(world: &Arc<World>) {
         let name: Arc<str> = Arc::from(format!("group-{group}").as_str());
         while !commit::fetch(world, group, &name).await {
             world.env.sleep(ASK_EVERY).await;
+        }
+    }
+    for team in 0..members::TEAMS {
+        for partition in members::shared() {
+            let key = members::offsets_of(team, partition);
+            while !commit::fetch_of(world, key, &members::name(team), i32::from(partition)).await {
+                world.env.sleep(ASK_EVERY).await;
+            }
         }
     }
 }

@@ -59,24 +59,29 @@ fn commit_request(name: &Arc<str>, offset: i64) -> OffsetCommit {
 
 /// Asks for the committed offset; gives whether there was an answer.
 pub(crate) async fn fetch(world: &Arc<World>, group: u64, name: &Arc<str>) -> bool {
+    fetch_of(world, group, name, 0).await
+}
+
+/// The same of one partition, whose offsets the model calls `key`.
+pub(crate) async fn fetch_of(world: &Arc<World>, key: u64, name: &Arc<str>, partition: i32) -> bool {
     // Of the commits that are acknowledged by now.
-    let least = world.model.lock().committed(group);
-    let topic = FetchTopic { name: Arc::from("object"), topic_id: TopicId::ZERO, partitions: vec![0] };
+    let least = world.model.lock().committed(key);
+    let topic = FetchTopic { name: Arc::from("object"), topic_id: TopicId::ZERO, partitions: vec![partition] };
     let request = OffsetFetch { group_id: Arc::clone(name), topics: Some(vec![topic]), require_stable: false };
     let group_id = Arc::clone(name);
     let fetch = move |handles: Handles| async move { (handles.groups.fetch(request).await, term(&handles, &group_id)) };
     let Some((broker, (Ok(topics), epoch))) = call(world, fetch).await else { return false };
     let committed = topics.first().and_then(|topic| topic.partitions.first()?.committed.as_ref());
     let offset = committed.map_or(0, |committed| committed.offset);
-    world.note(&[41, broker as u64, group, offset as u64], || {
-        format!("broker {broker}: group {group} is told {offset}, at least {} is due", least.offset())
+    world.note(&[41, broker as u64, key, offset as u64], || {
+        format!("broker {broker}: {name} ({key}) is told {offset}, at least {} is due", least.offset())
     });
-    world.model.lock().fetched(group, epoch, &least, offset);
+    world.model.lock().fetched(key, epoch, &least, offset);
     true
 }
 
 /// The epoch in which a broker leads the group's partition, as far as it knows.
-fn term(handles: &Handles, group_id: &str) -> i32 {
+pub(crate) fn term(handles: &Handles, group_id: &str) -> i32 {
     let find = || {
         let topic = handles.meta.state().topic("__consumer_offsets")?.id;
         let partition = i32::try_from(handles.groups.partition_of(group_id)?).ok()?;

@@ -5,10 +5,14 @@
 //! another broker may have taken over; nobody sees less than an earlier leader showed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_env::Instant;
 use highwater_log::Marks;
+use highwater_types::ShardId;
+
+use crate::follow::Passed;
 
 /// A record as a reader sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +40,26 @@ pub(crate) struct Commits {
     epoch: i32,
     /// Greatest that was asked for.
     asked: i64,
+    /// Newest generation that commits, where there are generations.
+    generation: i32,
     /// Asked for without an answer that says that it was done: a request that its client has given up may be
     /// carried out at any time, also behind a later one.
     open: BTreeSet<i64>,
+}
+
+/// A generation that was given out, and the epoch of the coordinator that did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Generation {
+    number: i32,
+    epoch: i32,
+}
+
+/// A group with members.
+#[derive(Default)]
+struct Team {
+    newest: Generation,
+    /// Who owns a partition in a generation.
+    owners: BTreeMap<(i32, u8), Arc<str>>,
 }
 
 /// One partition.
@@ -62,9 +83,15 @@ pub(crate) struct Model {
     pub partitions: Vec<PartitionModel>,
     /// When each broker was last alive: None if never, the far future while it is.
     alive_until: Vec<Option<Instant>>,
+    /// When each broker heard nothing, it stood still or was cut off; at the end, when none did: all stood
+    /// still, or the bucket was away. Ascending by their begin.
+    deaf: Vec<Vec<(Instant, Instant)>>,
     /// Whether brokers take over from live ones.
     duels: bool,
     commits: BTreeMap<u64, Commits>,
+    teams: BTreeMap<u64, Team>,
+    /// By shard, what followers of its manifest were told.
+    chains: BTreeMap<ShardId, BTreeMap<u64, Passed>>,
     /// What the last broker had acknowledged or shown, and does not serve: it must have set it aside.
     gone: Vec<Gone>,
     violation: Option<String>,
@@ -80,7 +107,7 @@ pub(crate) struct Gone {
 
 /// The end of time: of a broker that is alive.
 const STILL: Instant = Instant(u64::MAX);
-/// How long a deposed leader may not know it, at most: a flush, and its put.
+/// How long a deposed leader that hears may not know it, at most: a flush, and its put.
 const UNAWARE: Duration = Duration::from_secs(5);
 
 impl Model {
@@ -88,8 +115,11 @@ impl Model {
         Self {
             partitions: Vec::new(),
             alive_until: vec![None; brokers],
+            deaf: vec![Vec::new(); brokers + 1],
             duels,
             commits: BTreeMap::new(),
+            teams: BTreeMap::new(),
+            chains: BTreeMap::new(),
             gone: Vec::new(),
             violation: None,
         }
@@ -128,6 +158,22 @@ impl Model {
 
     pub fn dead(&mut self, broker: usize, now: Instant) {
         self.alive_until[broker] = Some(now);
+        self.hears(broker, now);
+    }
+
+    /// The number by which [`Self::deaf`] and [`Self::hears`] know all brokers at once.
+    pub const fn everybody(&self) -> usize {
+        self.deaf.len() - 1
+    }
+
+    /// A broker hears nothing of others from now on, until it [`Self::hears`] or for a time that is known.
+    pub fn deaf(&mut self, broker: usize, now: Instant, time: Option<Duration>) {
+        self.deaf[broker].push((now, time.map_or(STILL, |time| now + time)));
+    }
+
+    /// What has no end yet has one now.
+    pub fn hears(&mut self, broker: usize, now: Instant) {
+        self.deaf[broker].iter_mut().filter(|(_, end)| *end == STILL).for_each(|(_, end)| *end = now);
     }
 
     /// Records known so far, for reports.
@@ -135,12 +181,26 @@ impl Model {
         self.partitions.iter().map(|partition| partition.known.len()).sum()
     }
 
-    /// Whether another broker may have taken over since; in a duel, or just before: who was deposed goes on
-    /// with `local` records until it meets the other's fence, unless its lease says that it may not.
+    /// Whether another broker may have taken over since; in a duel, or before: who was deposed goes on with
+    /// `local` records until it meets the other's fence, unless its lease says that it may not.
     fn may_be_lost(&self, known: &Known) -> bool {
-        let unaware = if self.duels { UNAWARE } else { Duration::ZERO };
         let others = self.alive_until.iter().enumerate().filter(|(broker, _)| *broker != known.broker);
-        others.into_iter().any(|(_, until)| until.is_some_and(|until| until == STILL || until + unaware >= known.since))
+        let mut ends = others.filter_map(|(_, until)| *until);
+        ends.any(|end| end == STILL || self.unaware_until(known.broker, end) >= known.since)
+    }
+
+    /// Until when a broker may not know of another one that ended then.
+    fn unaware_until(&self, broker: usize, end: Instant) -> Instant {
+        if !self.duels {
+            return end;
+        }
+        let mut deaf: Vec<_> = self.deaf[broker].iter().chain(&self.deaf[self.everybody()]).collect();
+        deaf.sort_unstable();
+        deaf.into_iter().fold(end + UNAWARE, |until, (from, to)| match *to {
+            _ if *from > until => until,
+            STILL => STILL,
+            to => until.max(to + UNAWARE),
+        })
     }
 
     fn learn(&mut self, partition: usize, broker: usize, since: Instant, record: Seen) {
@@ -244,6 +304,22 @@ impl Model {
         }
     }
 
+    /// A follower was told what stands at a number: all of them see one chain, whose epochs do not fall.
+    pub fn passed(&mut self, shard: ShardId, number: u64, passed: Passed) {
+        let chain = self.chains.entry(shard).or_default();
+        let before = chain.range(..number).next_back().filter(|(_, before)| before.epoch > passed.epoch);
+        let behind = chain.range(number + 1..).next().filter(|(_, behind)| behind.epoch < passed.epoch);
+        let other = chain.get_key_value(&number).filter(|(_, known)| **known != passed);
+        let contradicts = other.or(before).or(behind).map(|(at, known)| (*at, *known));
+        match contradicts {
+            Some((at, known)) => {
+                let what = format!("manifest of shard {shard}: {passed:?} at {number}, and {known:?} at {at}");
+                self.violated(what);
+            }
+            None => drop(chain.insert(number, passed)),
+        }
+    }
+
     /// A group is about to commit; or a coordinator of this epoch said that it did.
     pub fn commit(&mut self, group: u64, offset: i64, done: Option<i32>) {
         let commits = self.commits.entry(group).or_default();
@@ -255,6 +331,59 @@ impl Model {
             None => {
                 commits.open.insert(offset);
                 commits.asked = commits.asked.max(offset);
+            }
+        }
+    }
+
+    /// The next offset that a member of this generation commits; it has not been acknowledged.
+    pub fn next_offset(&mut self, key: u64, generation: i32) -> i64 {
+        let commits = self.commits.entry(key).or_default();
+        let offset = commits.asked + 1;
+        if generation >= commits.generation {
+            commits.open.insert(offset);
+        }
+        commits.asked = offset;
+        offset
+    }
+
+    /// What a join that is answered from now on may not be below.
+    pub fn generation(&self, team: u64) -> Generation {
+        self.teams.get(&team).map(|team| team.newest).unwrap_or_default()
+    }
+
+    /// A member was told what it owns, when `least` had been given out; the epoch of who told it if that is
+    /// known. What a generation owns is durable before anybody hears of it, so there are no two of one number.
+    pub fn synced(
+        &mut self,
+        team: u64,
+        epoch: Option<i32>,
+        least: Generation,
+        number: i32,
+        member: &Arc<str>,
+        owned: &[u8],
+    ) {
+        let known = self.teams.entry(team).or_default();
+        for partition in owned {
+            let owner = known.owners.entry((number, *partition)).or_insert_with(|| Arc::clone(member));
+            if owner != member {
+                let what = format!("team {team}: {owner} and {member} own {partition} in generation {number}");
+                return self.violated(what);
+            }
+        }
+        // Who was deposed and has not heard of it may know an older generation only.
+        let Some(epoch) = epoch else { return };
+        if number < least.number && epoch >= least.epoch {
+            let what = format!("team {team}: generation {number} in epoch {epoch} comes after {least:?}");
+            return self.violated(what);
+        }
+        if number > known.newest.number {
+            highwater_env::marks::met("group-rebalanced");
+            known.newest = Generation { number, epoch };
+            // Commits of members that went are refused from now on, or come before what this one is told.
+            for partition in crate::members::shared() {
+                let commits = self.commits.entry(crate::members::offsets_of(team, partition)).or_default();
+                commits.generation = number;
+                commits.open.clear();
             }
         }
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use futures::channel::oneshot;
 use futures::future::{Either, select};
-use highwater_env::Env;
 use highwater_env::marks::met;
 use highwater_env::sim::NodeId;
+use highwater_env::{Env, Instant};
 use highwater_groups::{GroupSettings, Groups, PartitionOffsetsLog};
 use highwater_lease::conformance::info;
 use highwater_lease::lost::lost;
@@ -20,12 +20,16 @@ use highwater_store::Store;
 use highwater_types::{Incarnation, ShardId};
 use parking_lot::Mutex;
 
+use crate::follow::follow;
 use crate::world::World;
 
 /// Where each broker has its write-ahead log, on its own disk.
 pub(crate) const WAL_DIR: &str = "/wal";
 /// Shards of the cluster.
 const SHARDS: u32 = 2;
+
+/// How long names outlive their use.
+pub(crate) const GC_GRACE: Duration = Duration::from_secs(4);
 
 /// How long a lease lives, where there are leases: others wait for two seconds longer.
 const LEASE: Duration = Duration::from_millis(1500);
@@ -55,7 +59,8 @@ pub(crate) struct Process {
     pub node: NodeId,
     stage: Mutex<Stage>,
     stop: Mutex<Option<oneshot::Sender<()>>>,
-    pub paused: Mutex<bool>,
+    /// Whether it stands still, and until when at least.
+    pub paused: Mutex<Option<Instant>>,
 }
 
 impl Process {
@@ -68,7 +73,7 @@ impl Process {
             node,
             stage: Mutex::new(Stage::Starting),
             stop: Mutex::new(Some(stop)),
-            paused: Mutex::new(false),
+            paused: Mutex::new(None),
         });
         world.model.lock().alive(broker);
         let life = life(Arc::clone(world), Arc::clone(&process), stopped);
@@ -121,10 +126,13 @@ async fn life(world: Arc<World>, process: Arc<Process>, stopped: oneshot::Receiv
 /// Returns when the process has ended by itself.
 async fn serve(world: &Arc<World>, process: &Arc<Process>, stopped: oneshot::Receiver<()>) {
     let env = world.env_of(process.node, process.broker);
-    let store = world.store(&env);
+    let store = world.store(&env, process.broker);
+    for shard in (0..SHARDS).map(ShardId) {
+        let following = follow(Arc::clone(world), env.clone(), Arc::clone(&store), shard);
+        let _until_the_process_ends = env.spawn("follower", following);
+    }
     let incarnation = Incarnation(env.random.next_u64());
-    let mut options = MetaOptions::new();
-    options.shards = SHARDS;
+    let mut options = meta_options();
     options.node_id = i32::try_from(process.broker).unwrap_or(i32::MAX);
     options.poll_interval = Some(Duration::from_millis(500));
     let broker = process.broker;
@@ -162,7 +170,7 @@ async fn serve(world: &Arc<World>, process: &Arc<Process>, stopped: oneshot::Rec
     let topic =
         Arc::new(move || metadata.state().topic("__consumer_offsets").map(|t| (t.id, t.partitions.len() as u32)));
     let offsets = Arc::new(PartitionOffsetsLog::new(log.clone(), topic));
-    let groups = Groups::start(env.clone(), offsets, GroupSettings::default());
+    let groups = Groups::start(env.clone(), offsets, group_settings());
     world.note(&[3, broker as u64], || format!("broker {broker} serves"));
     process.reach(Stage::Serving(Box::new(Handles { log: log.clone(), meta: meta.clone(), groups })));
     match replaced_or(stopped, &env, &log, leading.as_ref()).await {
@@ -241,6 +249,18 @@ impl Leases {
     }
 }
 
+/// How the cluster's metadata is kept.
+pub(crate) fn meta_options() -> MetaOptions {
+    let mut options = MetaOptions::new();
+    options.shards = SHARDS;
+    options
+}
+
+/// Sessions and delays of a second, where histories are of seconds.
+fn group_settings() -> GroupSettings {
+    GroupSettings { min_session_timeout_ms: 500, initial_rebalance_delay_ms: 150, ..GroupSettings::default() }
+}
+
 /// Short times and small sizes, so that a history of seconds meets their ends.
 fn engine_options(world: &World, broker: usize) -> EngineOptions {
     let mut options = EngineOptions::new(PathBuf::from(WAL_DIR), broker as u128 + 1, true);
@@ -259,7 +279,7 @@ fn engine_options(world: &World, broker: usize) -> EngineOptions {
     options.manifest_every = 3;
     options.snapshot_every = 3;
     options.put_deadline = Duration::from_millis(1500);
-    options.gc_grace = Duration::from_secs(4);
+    options.gc_grace = GC_GRACE;
     options.upkeep_interval = Duration::from_secs(1);
     options.compaction_bytes = 256 << 10;
     options

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_env::sim::{NodeId, SimClock, SimDisk, SimExecutor, SimRandom};
-use highwater_env::{Env, Random};
-use highwater_store::{Faults, MemoryStore, RetryPolicy, Retrying, Store};
+use highwater_env::{Env, Instant, Random};
+use highwater_store::{Faults, RetryPolicy, Retrying, Store};
 use highwater_types::TopicPartition;
 use parking_lot::Mutex;
 
+use crate::bucket::Bucket;
+use crate::link::{Link, Linked};
 use crate::model::Model;
 use crate::process::Process;
 
@@ -22,6 +24,13 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// In one of so many histories brokers keep leases. In the others they duel, which is harder on the journal.
 const LEASES_EVERY: u64 = 5;
+
+/// In so many of a thousand histories brokers found the cluster together, and oversleep: they stand still, or
+/// are cut off from the bucket, for longer than it takes others to take over and to delete what they know of.
+const SLEEPERS: u64 = 170;
+/// How long a request or an answer is on its way between a broker and the bucket, at most: one of these, in
+/// milliseconds. Where no time passes there are more steps to a history, and fewer between two requests.
+const WAYS_MS: [u64; 3] = [0, 1, 8];
 
 /// A topic of the history.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +77,8 @@ pub(crate) struct World {
     pub seed: u64,
     /// Whether brokers wait for each other's leases; else they take over from each other at will.
     pub leases: bool,
+    /// Whether brokers oversleep.
+    pub sleepers: bool,
     pub executor: SimExecutor,
     pub clock: Arc<SimClock>,
     pub random: Arc<SimRandom>,
@@ -77,12 +88,18 @@ pub(crate) struct World {
     pub env: Env,
     pub bucket: Arc<Faults>,
     pub disks: Vec<Arc<SimDisk>>,
+    /// How long a request or an answer is on its way between a broker and the bucket, at most.
+    pub slowest: Duration,
+    /// Each broker's way to the bucket.
+    pub links: Vec<Arc<Link>>,
     pub processes: Mutex<Vec<Option<Arc<Process>>>>,
     pub model: Mutex<Model>,
     /// Partitions by their number in the model.
     pub partitions: Mutex<Vec<TopicPartition>>,
     /// Answers in a thousand that get lost.
     pub losses: Mutex<u64>,
+    /// Until then not much happens: somebody oversleeps.
+    pub calm_until: Mutex<Instant>,
     pub quiet: Mutex<bool>,
     notes: Mutex<VecDeque<String>>,
     verbose: bool,
@@ -97,13 +114,18 @@ impl World {
         let random = Arc::new(SimRandom::new(part(2)));
         let disk = Arc::new(SimDisk::new(Arc::clone(&clock)));
         let env = Env { clock: clock.clone(), random: random.clone(), tasks: executor.tasks(outside), disk };
-        let memory: Arc<dyn Store> = Arc::new(MemoryStore::new(&env));
-        let bucket = Arc::new(Faults::new(memory, &env, part(3)));
+        let objects: Arc<dyn Store> = Arc::new(Bucket::new(&env));
+        let bucket = Arc::new(Faults::new(objects, &env, part(3)));
         let disks = (0..BROKERS).map(|_| Arc::new(SimDisk::new(Arc::clone(&clock)))).collect();
+        let slowest = Duration::from_millis(WAYS_MS[random.below(WAYS_MS.len() as u64) as usize]);
+        let link = |broker: usize| Arc::new(Link::new(&env, part(4 + broker as u64), slowest));
+        let links = (0..BROKERS).map(link).collect();
         let leases = seed.is_multiple_of(LEASES_EVERY);
+        let sleepers = random.below(1000) < SLEEPERS;
         Arc::new(Self {
             seed,
             leases,
+            sleepers,
             executor,
             clock,
             random,
@@ -111,20 +133,24 @@ impl World {
             env,
             bucket,
             disks,
+            slowest,
+            links,
             processes: Mutex::new(vec![None; BROKERS]),
             model: Mutex::new(Model::new(BROKERS, !leases)),
             partitions: Mutex::new(Vec::new()),
             losses: Mutex::new(0),
+            calm_until: Mutex::new(Instant(0)),
             quiet: Mutex::new(false),
             notes: Mutex::new(VecDeque::new()),
             verbose,
         })
     }
 
-    /// The bucket as a process sees it: with the retries that a broker has.
-    pub fn store(&self, env: &Env) -> Arc<dyn Store> {
+    /// The bucket as a broker sees it: at the end of its link, with the retries that a broker has.
+    pub fn store(&self, env: &Env, broker: usize) -> Arc<dyn Store> {
         let policy = RetryPolicy { deadline: Duration::from_secs(5), ..RetryPolicy::default() };
-        Arc::new(Retrying::new(self.bucket.clone(), env, policy))
+        let linked = Linked::new(Arc::clone(&self.links[broker]), self.bucket.clone());
+        Arc::new(Retrying::new(Arc::new(linked), env, policy))
     }
 
     /// An environment for one process.
