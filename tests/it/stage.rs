@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use anyhow::Result;
+use highwater_tests::buckets::{Bucket, Service};
 use highwater_tests::clients::{At, Client, Codec};
 use highwater_tests::flights::Flights;
 use highwater_tests::highwater::{Highwater, Store};
-use highwater_tests::localstack::LocalStack;
-use highwater_tests::minio::Minio;
 use highwater_tests::parts::{Parts, highwater_binary};
 use highwater_tests::place::Place;
 use highwater_tests::system::{Broker, System};
@@ -28,12 +27,6 @@ impl Stage {
     }
 }
 
-/// The service that a broker's bucket is in.
-enum Bucket {
-    Minio(#[expect(dead_code, reason = "it runs as long as this lives")] Minio),
-    LocalStack(#[expect(dead_code, reason = "it runs as long as this lives")] LocalStack),
-}
-
 /// Runs a test on a broker whose bucket is its data directory.
 pub fn on_directory(name: &str, test: impl FnOnce(&mut Stage) -> Result<()>) -> Result<()> {
     let (parts, place) = (Parts::from_environment()?, Place::new(name)?);
@@ -43,24 +36,22 @@ pub fn on_directory(name: &str, test: impl FnOnce(&mut Stage) -> Result<()>) -> 
 /// Runs a test on a broker whose bucket is a prefix in a MinIO of its own. Apache Kafka has no
 /// bucket: there it would be the same test once more, so nothing runs.
 pub fn on_bucket(name: &str, test: impl FnOnce(&mut Stage) -> Result<()>) -> Result<()> {
-    if !is_highwater()? {
-        return Ok(());
-    }
-    let (parts, place) = (Parts::from_environment()?, Place::new(name)?);
-    let minio = Minio::start(&parts, &place)?;
-    let store = Store::Bucket { endpoint: minio.endpoint(), prefix: name.to_owned() };
-    on_stage(parts, place, Some(Bucket::Minio(minio)), store, test)
+    on_bucket_of(Service::Minio, name, test)
 }
 
 /// As [`on_bucket`], in a LocalStack of its own.
 pub fn on_localstack(name: &str, test: impl FnOnce(&mut Stage) -> Result<()>) -> Result<()> {
+    on_bucket_of(Service::LocalStack, name, test)
+}
+
+fn on_bucket_of(service: Service, name: &str, test: impl FnOnce(&mut Stage) -> Result<()>) -> Result<()> {
     if !is_highwater()? {
         return Ok(());
     }
     let (parts, place) = (Parts::from_environment()?, Place::new(name)?);
-    let localstack = LocalStack::start(&parts, &place)?;
-    let store = Store::Bucket { endpoint: localstack.endpoint(), prefix: name.to_owned() };
-    on_stage(parts, place, Some(Bucket::LocalStack(localstack)), store, test)
+    let bucket = Bucket::start(service, &parts, &place)?;
+    let store = bucket.store(name);
+    on_stage(parts, place, Some(bucket), store, test)
 }
 
 fn on_stage(

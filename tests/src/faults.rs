@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -121,14 +121,14 @@ struct State {
 /// The proxy; it ends when it is dropped.
 pub struct Faults {
     port: u16,
-    upstream: u16,
+    upstream: SocketAddr,
     state: Arc<Mutex<State>>,
     ended: Arc<AtomicBool>,
 }
 
 impl Faults {
-    /// Starts it before the service on port `upstream` of this machine; no request fails yet.
-    pub fn start(upstream: u16, seed: u64) -> Result<Self> {
+    /// Starts it before the service at `upstream`; no request fails yet.
+    pub fn start(upstream: SocketAddr, seed: u64) -> Result<Self> {
         println!("a bucket's faults by seed {seed}");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
@@ -221,7 +221,7 @@ struct Answer {
 }
 
 /// Serves one connection until either side, or a fault, ends it.
-fn serve(stream: &TcpStream, upstream: u16, state: &Mutex<State>) -> Result<()> {
+fn serve(stream: &TcpStream, upstream: SocketAddr, state: &Mutex<State>) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
     while let Some(request) = read_request(&mut reader, stream)? {
@@ -345,8 +345,8 @@ fn read_head(reader: &mut impl BufRead) -> Result<Vec<String>> {
 
 /// Asks the service and takes all that it says. It may answer before it has read the body, and hang up
 /// then, so what it says is read while the body is still being sent.
-fn forward(upstream: u16, request: &Request) -> Result<Answer> {
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, upstream))?;
+fn forward(upstream: SocketAddr, request: &Request) -> Result<Answer> {
+    let stream = TcpStream::connect(upstream)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
@@ -439,8 +439,8 @@ mod tests {
     #[test]
     fn a_lost_answer_ends_the_connection() -> Result<()> {
         let server = crate::answering::Server::start(|_| crate::answering::Answer::new(200, "said"))?;
-        let upstream = server.url().rsplit(':').next().context("no port")?.parse()?;
-        let faults = Faults::start(upstream, 1)?;
+        let port: u16 = server.url().rsplit(':').next().context("no port")?.parse()?;
+        let faults = Faults::start((Ipv4Addr::LOCALHOST, port).into(), 1)?;
         let ask = || -> Result<String> {
             let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, faults.port))?;
             stream.set_read_timeout(Some(Duration::from_secs(5)))?;

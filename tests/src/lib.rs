@@ -7,6 +7,7 @@
 //! | [`place`] | a temporary folder that is kept when a test fails |
 //! | [`ports`], [`wait`], [`http`] | free ports, conditions with a deadline, one request |
 //! | [`apache`], [`highwater`], [`minio`], [`localstack`], [`seaweedfs`] | one real server each |
+//! | [`buckets`] | a bucket of a test, in whichever of them |
 //! | [`answering`], [`bad_s3`], [`aws_services`] | services that a test plays itself |
 //! | [`pages`] | the pages that a broker shows to operators |
 //! | [`said`] | a command that does one thing and ends, and what it said |
@@ -35,6 +36,7 @@ pub mod apache;
 pub mod asking;
 pub mod aws_services;
 pub mod bad_s3;
+pub mod buckets;
 pub mod certificates;
 pub mod clients;
 pub mod dice;
