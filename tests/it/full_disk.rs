@@ -1,4 +1,4 @@
-//! A disk that fills and is freed under a producer: on a directory it waits, with a write-ahead log whose files
+//! A disk that fills and is freed under a producer, alone or together with a bucket that refuses data: on a directory it waits, with a write-ahead log whose files
 //! are there it goes on; nothing crashes, nothing acknowledged is lost,
 //! memory stays bounded, and all goes on by itself once there is space.
 //!
@@ -12,14 +12,18 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use highwater_tests::buckets::{Bucket, Service};
 use highwater_tests::clients::{At, Client, DEADLINE};
+use highwater_tests::faults::{Asked, Fault, Faults};
 use highwater_tests::highwater::{Highwater, Store};
 use highwater_tests::history::History;
 use highwater_tests::load::{Errors, Load};
 use highwater_tests::memory;
 use highwater_tests::minio::Minio;
+use highwater_tests::pages;
 use highwater_tests::parts::{Parts, highwater_binary};
 use highwater_tests::place::Place;
+use highwater_tests::wait;
 use highwater_tests::walk::Walk;
 
 use crate::stage::in_place;
@@ -33,8 +37,23 @@ const DISK: &str = "size=512M";
 const QUIET: Duration = Duration::from_secs(3);
 /// For the producer to come to wait; it first uses up what was laid out before.
 const FILLS: Duration = Duration::from_secs(60);
-/// Several of the log's files are filled in this time.
-const LOOKED_AT: Duration = Duration::from_secs(6);
+/// More than the log may have files for: it goes on only in those that it had.
+const LOGGED: f64 = (192 * MIB) as f64;
+/// For so much to be logged.
+const LOOKED_AT: Duration = Duration::from_secs(60);
+/// The pace of looks.
+const LOOK: Duration = Duration::from_millis(20);
+/// Longer than one put is waited for.
+const OUTAGE: Duration = Duration::from_secs(35);
+/// Twice the longest pause between two tries of a put, and some time to do what was put off.
+const GOES_ON: Duration = Duration::from_secs(15);
+const MANY_RECORDS_PER_SECOND: u32 = 16_000;
+/// More memory for what the bucket does not have than the disk has room, so that the disk is the limit.
+const MUCH_UNFLUSHED: &[&str] = &["--wal-max-bytes", "1GiB", "--unflushed-memory-bytes", "400MiB"];
+const FULL_MEMORY: f64 = (400 * MIB) as f64;
+/// Of a bucket that keeps up.
+const FLUSHED: f64 = (100 * MIB) as f64;
+const LOCAL: &str = "highwater.durability=local";
 const ROUNDS: u32 = 2;
 const CHUNK: usize = 64 << 10;
 const MIB: u64 = 1 << 20;
@@ -63,7 +82,9 @@ const BUDGET_BYTES: u64 = (24 + 32 + 16 + 32 + 32 + 32 + 8) * MIB;
 
 #[test]
 fn the_disk_of_a_directory_fills_and_is_freed() -> Result<()> {
-    in_place("full-disk", |parts, place| fills_and_is_freed(parts, place, Store::Directory, until_quiet))
+    in_place("full-disk", |parts, place| {
+        fills_and_is_freed(parts, place, Store::Directory, RECORDS_PER_SECOND, until_quiet)
+    })
 }
 
 /// A log whose records reach the bucket is written over again: it needs no space that it does not have.
@@ -72,30 +93,100 @@ fn the_disk_of_a_write_ahead_log_fills_and_is_freed() -> Result<()> {
     in_place("full-disk-wal", |parts, place| {
         let minio = Minio::start(parts, place)?;
         let store = || Store::Bucket { endpoint: minio.endpoint(), prefix: "full".to_owned() };
-        fills_and_is_freed(parts, place, store(), goes_on)?;
+        fills_and_is_freed(parts, place, store(), MANY_RECORDS_PER_SECOND, goes_on)?;
         Walk::of(&place.join("data"), place, &store())?;
         Ok(())
     })
 }
 
-/// What a producer does while `ballast` takes all that is free, and how long that was looked at.
-type WhileFull = fn(producer: &mut Load, ballast: &Path) -> Result<Duration>;
+/// Neither the log nor the bucket takes anything, for longer than a put may take. Each of them is enough to go on
+/// as soon as it is back.
+#[test]
+fn a_full_disk_and_a_bucket_that_refuses_data_are_made_up_for_at_once() -> Result<()> {
+    in_place("full-disk-no-bucket", |parts, place| {
+        let bucket = Bucket::start(Service::Minio, parts, place)?;
+        let faults = Faults::start(bucket.address(), 0)?;
+        let store = Store::Bucket { endpoint: faults.endpoint(), prefix: "full".to_owned() };
+        let data = place.join("data");
+        let binary = on_small_disk(place, &data)?;
+        let mut broker = Highwater::start_with(&binary, &data, place.log("broker"), store, MUCH_UNFLUSHED)?;
+        let address = broker.address();
+        let at = At { broker: &address, parts, place };
+        at.create_configured(TOPIC, PARTITIONS as u32, LOCAL)?;
+        let mut producer = Load::start(&at, TOPIC, PARTITIONS, MANY_RECORDS_PER_SECOND, Errors::End)?;
+        let ballast = disk_of(&mut broker, &data)?.join("ballast");
+        let unflushed = || -> Result<f64> {
+            pages::value(&pages::page(broker.http_port(), "/metrics")?, r#"highwater_memory_bytes{budget="unflushed"}"#)
+        };
+        for first_back in [Back::Disk, Back::Bucket] {
+            producer.wait_for_acknowledgement()?;
+            let refused = |asked: &Asked| asked.method == "PUT" && asked.path.contains("/wal/");
+            faults.set_script(move |asked| refused(asked).then_some(Fault::Refuse));
+            until_quiet(&mut producer, &ballast, broker.http_port())?;
+            // All that the disk did not take is in memory.
+            ensure!(unflushed()? < FULL_MEMORY, "it was not the disk that was full");
+            let begun = Instant::now();
+            while begun.elapsed() < OUTAGE {
+                producer.take_acknowledged()?;
+                std::thread::sleep(LOOK);
+            }
+            let mut waits = Vec::new();
+            for back in [first_back, first_back.other()] {
+                let begun = Instant::now();
+                match back {
+                    Back::Disk => fs::remove_file(&ballast)?,
+                    Back::Bucket => faults.end_script(),
+                }
+                let seen = count(&producer);
+                wait::until(GOES_ON, "acknowledgements", || {
+                    producer.take_acknowledged()?;
+                    Ok(count(&producer) > seen && (back == Back::Disk || unflushed()? < FLUSHED))
+                })
+                .with_context(|| format!("{first_back:?} first, {back:?} is back"))?;
+                waits.push((back, begun.elapsed()));
+            }
+            println!("goes on after {waits:?}");
+        }
+        producer.stop()?;
+        let mut read = History::default();
+        Client::Confluent.consume(&at, TOPIC)?.drain(DEADLINE, |record| read.take(&record))?;
+        read.is_all_of(&producer.acknowledged)?;
+        ensure!(broker.process()?.terminate(DEADLINE)?.success(), "a clean end");
+        Ok(())
+    })
+}
 
-fn fills_and_is_freed(parts: &Parts, place: &Place, store: Store, while_full: WhileFull) -> Result<()> {
+/// What takes data again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Back {
+    Disk,
+    Bucket,
+}
+
+impl Back {
+    fn other(self) -> Self {
+        if self == Self::Disk { Self::Bucket } else { Self::Disk }
+    }
+}
+
+/// What a producer does while `ballast` takes all that is free, and how long that was looked at.
+type WhileFull = fn(producer: &mut Load, ballast: &Path, http_port: u16) -> Result<Duration>;
+
+fn fills_and_is_freed(parts: &Parts, place: &Place, store: Store, rate: u32, while_full: WhileFull) -> Result<()> {
     let data = place.join("data");
     let binary = on_small_disk(place, &data)?;
     let mut broker = Highwater::start_with(&binary, &data, place.log("broker"), store, SETTINGS)?;
     let address = broker.address();
     let at = At { broker: &address, parts, place };
-    at.create_topic(TOPIC, PARTITIONS as u32)?;
+    // Elsewhere than in a directory the default would leave the log alone.
+    at.create_configured(TOPIC, PARTITIONS as u32, LOCAL)?;
     let pid = broker.process()?.pid();
-    // Where the broker's own mounts are seen.
-    let disk = PathBuf::from(format!("/proc/{pid}/root")).join(data.strip_prefix("/")?);
-    let mut producer = Load::start(&at, TOPIC, PARTITIONS, RECORDS_PER_SECOND, Errors::End)?;
+    let disk = disk_of(&mut broker, &data)?;
+    let mut producer = Load::start(&at, TOPIC, PARTITIONS, rate, Errors::End)?;
     for round in 1..=ROUNDS {
         producer.wait_for_acknowledgement()?;
         let ballast = disk.join("ballast");
-        let full = while_full(&mut producer, &ballast).with_context(|| format!("round {round}"))?;
+        let full = while_full(&mut producer, &ballast, broker.http_port()).with_context(|| format!("round {round}"))?;
         ensure!(broker.process()?.ended()?.is_none(), "it ended on a full disk: {}", broker.process()?.log_tail());
         fs::remove_file(&ballast)?;
         producer.wait_for_acknowledgement().context("nothing is acknowledged though there is space again")?;
@@ -112,11 +203,13 @@ fn fills_and_is_freed(parts: &Parts, place: &Place, store: Store, while_full: Wh
     Ok(())
 }
 
-/// The disk stays full, and everything goes on to be acknowledged for as long as is looked.
-fn goes_on(producer: &mut Load, ballast: &Path) -> Result<Duration> {
-    let begun = Instant::now();
+/// The disk stays full, and everything goes on to be acknowledged, through more than all files of the log.
+fn goes_on(producer: &mut Load, ballast: &Path, http_port: u16) -> Result<Duration> {
+    let logged = || pages::value(&pages::page(http_port, "/metrics")?, "highwater_wal_bytes_total");
+    let (begun, before) = (Instant::now(), logged()?);
     let mut file = File::create(ballast).with_context(|| ballast.display().to_string())?;
-    while begun.elapsed() < LOOKED_AT {
+    while logged()? < before + LOGGED {
+        ensure!(begun.elapsed() < LOOKED_AT, "the log has taken {} bytes in {LOOKED_AT:?}", logged()? - before);
         fill(&mut file)?;
         producer.take_acknowledged()?;
         producer.wait_for_acknowledgement()?;
@@ -134,8 +227,13 @@ fn on_small_disk(place: &Place, data: &Path) -> Result<PathBuf> {
     Ok(program)
 }
 
+/// Where the broker's own mounts are seen.
+fn disk_of(broker: &mut Highwater, data: &Path) -> Result<PathBuf> {
+    Ok(PathBuf::from(format!("/proc/{}/root", broker.process()?.pid())).join(data.strip_prefix("/")?))
+}
+
 /// Takes what space there is, again and again, until nothing is acknowledged any more. How long that took.
-fn until_quiet(producer: &mut Load, ballast: &Path) -> Result<Duration> {
+fn until_quiet(producer: &mut Load, ballast: &Path, _: u16) -> Result<Duration> {
     let begun = Instant::now();
     let mut file = File::create(ballast).with_context(|| ballast.display().to_string())?;
     let (mut seen, mut since) = (count(producer), Instant::now());
@@ -146,8 +244,8 @@ fn until_quiet(producer: &mut Load, ballast: &Path) -> Result<Duration> {
         if count(producer) != seen {
             (seen, since) = (count(producer), Instant::now());
         }
-        // The pace of the looks; what is waited for is the quiet.
-        std::thread::sleep(Duration::from_millis(20));
+        // What is waited for is the quiet.
+        std::thread::sleep(LOOK);
     }
     Ok(begun.elapsed())
 }
