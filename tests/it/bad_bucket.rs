@@ -3,6 +3,8 @@
 //! A proxy stands between the broker and its bucket's service; see [`highwater_tests::faults`].
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -34,6 +36,8 @@ const MET: u64 = 20;
 const STEP: Duration = Duration::from_secs(60);
 /// For a hold, a hole or a deletion to come about.
 const PROVOKED: Duration = Duration::from_secs(90);
+/// Numbers behind one that rises again which are deleted before, more than a window has.
+const GONE_WITH_IT: u64 = 6;
 /// Requests that an error shows.
 const LAST: usize = 30;
 pub const MIB: u64 = 1 << 20;
@@ -229,14 +233,23 @@ fn a_number_that_rises_again_is_no_data() -> Result<()> {
             Some(Fault::Hold)
         });
         let input = scene.place.join("short.tsv");
-        std::fs::write(&input, "key\tvalue\n")?;
+        fs::write(&input, "key\tvalue\n")?;
         Client::Kcat.produce(&at, "short", &input, Codec::None)?;
         let path = held.recv_timeout(PROVOKED)?;
+        // More numbers than may be in flight go with it: who began to walk at the risen one would come to an end.
+        for _ in 0..GONE_WITH_IT {
+            Client::Kcat.produce(&at, "short", &input, Codec::None)?;
+        }
         scene.faults.end_script();
-        let mut producer = Load::start(&at, TOPIC, PARTITIONS, RECORDS_PER_SECOND, Errors::End)?;
         let object = scene.place.join("minio").join(path.trim_start_matches('/'));
         ensure!(object.exists(), "the second try has not made {}", object.display());
-        wait::until(PROVOKED, "the number to be deleted", || Ok(!object.exists()))?;
+        let taken = all_after(&object)?;
+        ensure!(taken.len() as u64 > GONE_WITH_IT, "{taken:?} are taken");
+        wait::until(PROVOKED, "the numbers to be deleted", || {
+            Ok(taken[..=GONE_WITH_IT as usize].iter().all(|number| !number.exists()))
+        })?;
+        let mut producer = Load::start(&at, TOPIC, PARTITIONS, RECORDS_PER_SECOND, Errors::End)?;
+        producer.wait_for_acknowledgement()?;
         let released = scene.faults.release()?;
         ensure!(released == [(path.clone(), 200)], "the late put did not make its object again: {released:?}");
         // Before it is swept away: the walk of the next start must not begin with it.
@@ -246,6 +259,15 @@ fn a_number_that_rises_again_is_no_data() -> Result<()> {
         producer.wait_for_acknowledgement()?;
         scene.ends_well(producer)
     })
+}
+
+/// This object and those of later numbers, in their order.
+fn all_after(first: &Path) -> Result<Vec<PathBuf>> {
+    let folder = first.parent().context("an object in a folder")?;
+    let mut all: Vec<PathBuf> = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    all.retain(|object| object.as_path() >= first);
+    all.sort();
+    Ok(all)
 }
 
 /// The first of several puts in flight never arrives, those after it do, and the leader is killed.

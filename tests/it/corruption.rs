@@ -25,6 +25,12 @@ const KAFKA_STORAGE_ERROR: i16 = 56;
 const HEADER: usize = 128;
 const VERSION: usize = 8;
 
+/// Length of a segment's trailer, and where it has the length of the index before it.
+const TRAILER: usize = 32;
+const INDEX_LENGTH: usize = 8;
+/// Within the index: part of an id, which nothing but the checksum can tell from another.
+const IN_A_TOPIC_ID: usize = 20;
+
 /// What one kind does, and what is to come of it.
 struct Kind {
     name: &'static str,
@@ -102,8 +108,8 @@ const KINDS: &[Kind] = &[
         name: "index of a segment that no manifest lists yet",
         damage: |bed| {
             let segment = bed.unlisted_segment()?;
-            let length = fs::metadata(&segment)?.len() as usize;
-            flip(segment, length - 40)
+            let at = index_of(&segment)? + IN_A_TOPIC_ID;
+            flip(segment, at)
         },
         word: "footer",
         outcome: StopsOneShard,
@@ -146,7 +152,8 @@ const KINDS: &[Kind] = &[
         name: "foreign object where the next segment belongs",
         damage: |bed| {
             let next = bed.next_segment()?;
-            fs::write(&next, "not ours")?;
+            // As long as a header of ours, so that it is not known by its length.
+            fs::write(&next, "not ours".repeat(HEADER))?;
             Ok(next)
         },
         word: "nothing of ours",
@@ -193,6 +200,14 @@ const KINDS: &[Kind] = &[
         outcome: LosesOneRecord,
     },
 ];
+
+/// Where a segment's index begins.
+fn index_of(segment: &Path) -> Result<usize> {
+    let bytes = fs::read(segment)?;
+    let trailer = bytes.last_chunk::<TRAILER>().context("a segment without a trailer")?;
+    let length = trailer[INDEX_LENGTH..].first_chunk().map(|length| u32::from_be_bytes(*length));
+    Ok(bytes.len() - TRAILER - length.context("no length")? as usize)
+}
 
 /// The record of the log that is damaged: others of its partition lie behind it.
 const LOST: usize = 1;

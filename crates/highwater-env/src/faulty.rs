@@ -240,13 +240,10 @@ impl File for FaultyFile {
         }
         match if sync { self.sync_verdict() } else { Verdict::Passes } {
             Verdict::Passes => self.inner.write_run(offset, buffers, sync).await,
+            // Of a process that is killed meanwhile nothing reaches the file: whoever relies on it too soon sees.
             Verdict::Dawdles(pause) => {
-                let (buffers, mut outcome) = self.inner.write_run(offset, buffers, false).await;
                 self.plan.pause(pause).await;
-                if outcome.is_ok() {
-                    outcome = self.inner.sync().await;
-                }
-                (buffers, outcome)
+                self.inner.write_run(offset, buffers, sync).await
             }
             Verdict::Fails => {
                 self.write_in_part(offset, &buffers).await;
