@@ -1,6 +1,6 @@
-//! A disk that fills and is freed under a producer, alone or together with a bucket that refuses data: on a directory it waits, with a write-ahead log whose files
-//! are there it goes on; nothing crashes, nothing acknowledged is lost,
-//! memory stays bounded, and all goes on by itself once there is space.
+//! A disk that fills and is freed under a producer, alone or together with a bucket that refuses data: on a
+//! directory it waits, with a write-ahead log whose files are there it goes on; nothing crashes, nothing
+//! acknowledged is lost, memory stays bounded, and all goes on by itself once there is space.
 //!
 //! The broker runs in a mount namespace of its own, with a small tmpfs where its data is: a disk that is
 //! really full, without root and for the binary as it is shipped. The test reaches it through /proc.
@@ -107,14 +107,11 @@ fn a_full_disk_and_a_bucket_that_refuses_data_are_made_up_for_at_once() -> Resul
         let bucket = Bucket::start(Service::Minio, parts, place)?;
         let faults = Faults::start(bucket.address(), 0)?;
         let store = Store::Bucket { endpoint: faults.endpoint(), prefix: "full".to_owned() };
-        let data = place.join("data");
-        let binary = on_small_disk(place, &data)?;
-        let mut broker = Highwater::start_with(&binary, &data, place.log("broker"), store, MUCH_UNFLUSHED)?;
+        let (mut broker, ballast) = start(place, store, MUCH_UNFLUSHED)?;
         let address = broker.address();
         let at = At { broker: &address, parts, place };
         at.create_configured(TOPIC, PARTITIONS as u32, LOCAL)?;
         let mut producer = Load::start(&at, TOPIC, PARTITIONS, MANY_RECORDS_PER_SECOND, Errors::End)?;
-        let ballast = disk_of(&mut broker, &data)?.join("ballast");
         let unflushed = || -> Result<f64> {
             pages::value(&pages::page(broker.http_port(), "/metrics")?, r#"highwater_memory_bytes{budget="unflushed"}"#)
         };
@@ -173,19 +170,15 @@ impl Back {
 type WhileFull = fn(producer: &mut Load, ballast: &Path, http_port: u16) -> Result<Duration>;
 
 fn fills_and_is_freed(parts: &Parts, place: &Place, store: Store, rate: u32, while_full: WhileFull) -> Result<()> {
-    let data = place.join("data");
-    let binary = on_small_disk(place, &data)?;
-    let mut broker = Highwater::start_with(&binary, &data, place.log("broker"), store, SETTINGS)?;
+    let (mut broker, ballast) = start(place, store, SETTINGS)?;
     let address = broker.address();
     let at = At { broker: &address, parts, place };
     // Elsewhere than in a directory the default would leave the log alone.
     at.create_configured(TOPIC, PARTITIONS as u32, LOCAL)?;
     let pid = broker.process()?.pid();
-    let disk = disk_of(&mut broker, &data)?;
     let mut producer = Load::start(&at, TOPIC, PARTITIONS, rate, Errors::End)?;
     for round in 1..=ROUNDS {
         producer.wait_for_acknowledgement()?;
-        let ballast = disk.join("ballast");
         let full = while_full(&mut producer, &ballast, broker.http_port()).with_context(|| format!("round {round}"))?;
         ensure!(broker.process()?.ended()?.is_none(), "it ended on a full disk: {}", broker.process()?.log_tail());
         fs::remove_file(&ballast)?;
@@ -227,9 +220,15 @@ fn on_small_disk(place: &Place, data: &Path) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Where the broker's own mounts are seen.
-fn disk_of(broker: &mut Highwater, data: &Path) -> Result<PathBuf> {
-    Ok(PathBuf::from(format!("/proc/{}/root", broker.process()?.pid())).join(data.strip_prefix("/")?))
+/// A broker on a small disk, and the file that is to take what space the disk has, as it is seen from here:
+/// through the broker's own mounts.
+fn start(place: &Place, store: Store, settings: &[&str]) -> Result<(Highwater, PathBuf)> {
+    let data = place.join("data");
+    let binary = on_small_disk(place, &data)?;
+    let mut broker = Highwater::start_with(&binary, &data, place.log("broker"), store, settings)?;
+    let mounts = PathBuf::from(format!("/proc/{}/root", broker.process()?.pid()));
+    let ballast = mounts.join(data.strip_prefix("/")?).join("ballast");
+    Ok((broker, ballast))
 }
 
 /// Takes what space there is, again and again, until nothing is acknowledged any more. How long that took.

@@ -72,7 +72,8 @@ impl Partition {
     /// [`crate::Log::room`] and call again.
     pub fn append(&self, admitted: &Admitted, acks: Acks) -> Result<AppendTicket, AppendError> {
         let now_ms = self.shared.env.wall_ms();
-        let batch = admitted.batch.clone();
+        let mut batch = admitted.batch.clone();
+        batch.stamp(now_ms);
         let bytes = batch.stored.len();
         match admitted.origin {
             Origin::Client if !self.shard.room.charge(bytes) => {

@@ -57,13 +57,6 @@ pub fn admit(
         }
     }
     stored.release_frame(frame_bytes, 0);
-    let mut max_timestamp_ms = header.max_timestamp;
-    let mut log_append_time_ms = -1;
-    if log_append_time {
-        stored.set_log_append_time(now_ms);
-        max_timestamp_ms = now_ms;
-        log_append_time_ms = now_ms;
-    }
     let sequence = (header.has_producer() && header.base_sequence >= 0).then(|| Sequence {
         producer_id: header.producer_id,
         epoch: header.producer_epoch,
@@ -73,9 +66,9 @@ pub fn admit(
     Ok(NewBatch {
         stored,
         offsets: i64::from(header.last_offset_delta) + 1,
-        max_timestamp_ms,
+        max_timestamp_ms: header.max_timestamp,
         sequence,
-        log_append_time_ms,
+        log_append_time_ms: if log_append_time { now_ms } else { -1 },
     })
 }
 

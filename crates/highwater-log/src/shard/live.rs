@@ -46,6 +46,17 @@ pub struct NewBatch {
     pub log_append_time_ms: i64,
 }
 
+impl NewBatch {
+    /// The time of this attempt for a batch of a LogAppendTime topic: it may have waited for room.
+    pub fn stamp(&mut self, now_ms: i64) {
+        if self.log_append_time_ms >= 0 {
+            self.stored.set_log_append_time(now_ms);
+            self.max_timestamp_ms = now_ms;
+            self.log_append_time_ms = now_ms;
+        }
+    }
+}
+
 /// What an append brings.
 pub struct Append {
     pub slot: Slot,

@@ -15,6 +15,8 @@ use crate::metrics::LogMetrics;
 /// Largest block: its buffer is one huge page. With 1 MiB a sync costs 0.12 CPU s/GiB and half a millisecond;
 /// larger ones gain little but waste more at the end of a file.
 const WRITE_BYTES: usize = HUGE_PAGE_BYTES - BLOCK_HEADER_BYTES;
+/// Blocks of a file at least, so that little of it stays empty at its end; also where files are small.
+const BLOCKS_PER_FILE: u64 = 32;
 
 /// Most files, so that a census stays small.
 const MAX_FILES: u64 = 4096;
@@ -44,7 +46,8 @@ impl WalOptions {
 
     /// Bytes at which a block is written even though more frames wait.
     pub(super) fn write_bytes(&self) -> usize {
-        WRITE_BYTES.min(self.frame_limit())
+        let part = usize::try_from(self.file_bytes / BLOCKS_PER_FILE).unwrap_or(usize::MAX);
+        WRITE_BYTES.min(part.saturating_sub(BLOCK_HEADER_BYTES)).min(self.frame_limit())
     }
 
     fn census_limit(&self) -> usize {

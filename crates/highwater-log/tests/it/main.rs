@@ -8,5 +8,6 @@ mod deletion;
 mod disk_tier;
 mod faults;
 mod model;
+mod room;
 mod upkeep;
 mod world;

@@ -317,6 +317,13 @@ pub fn sequenced(producer_id: i64, epoch: i16, first: i32, values: &[u64]) -> By
     builder(values).producer(producer_id, epoch, first).finish().unwrap().to_bytes()
 }
 
+/// A batch of one record of so many bytes.
+pub fn large(bytes: usize) -> Bytes {
+    let mut builder = BatchBuilder::new(Compression::None);
+    builder.push(1_767_225_600_000, None, Some(&vec![7; bytes])).unwrap();
+    builder.finish().unwrap().to_bytes()
+}
+
 /// The values of a partition's records, from its beginning.
 pub fn values(broker: &Broker, tp: TopicPartition) -> Vec<u64> {
     broker.read_from(tp, 0).unwrap().iter().map(|seen| seen.value).collect()

@@ -58,6 +58,8 @@ impl Staging {
         let path = self.directory.join(format!("{}-{number}", self.id));
         match self.disk.write_new(&path, body.shared_chunks(), clock.stamp_ns()).await {
             Ok(meta) => Ok(Staged { path, meta }),
+            // Somebody else's file; only ids that are not unique could lead there.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
             Err(error) => {
                 self.discard(&path).await;
                 Err(error)

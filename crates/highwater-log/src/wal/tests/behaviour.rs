@@ -77,7 +77,6 @@ async fn a_slow_shard_pins_only_its_own_files() {
         let seq = bench.write(0, offset, 8000).await;
         bench.wal.release(ShardId(0), seq);
     }
-    // Told before the limit is reached.
     assert_eq!(*bench.heard.pinned.lock(), [ShardId(9)]);
     assert!(bench.wal.usage().pinned_bytes <= 2 * FILE_BYTES);
     let (bench, mut recovered) = bench.kill().await;

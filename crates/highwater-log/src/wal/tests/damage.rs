@@ -86,17 +86,17 @@ async fn rot_before_a_later_write_is_reported_and_read_past() {
 #[tokio::test]
 async fn good_frames_of_a_bad_block_come_back() {
     let bench = Bench::new(options()).await;
-    let seqs: Vec<_> = (0..5).map(|offset| bench.append(0, offset, 2000).unwrap()).collect();
+    let seqs: Vec<_> = (0..5).map(|offset| bench.append(0, offset, 200).unwrap()).collect();
     bench.settle().await;
     bench.write(0, 5, 10).await;
     let (path, starts) = blocks(&bench).await;
-    spoil(&bench.sim.env, &path, starts[1] + 64 + 3 * 2097 + 1000).await;
+    spoil(&bench.sim.env, &path, starts[1] + 64 + 3 * 297 + 150).await;
     let (_bench, mut recovered) = bench.kill().await;
     for seq in &seqs[..3] {
         assert_eq!(recovered.next().await.unwrap().unwrap().seq, *seq);
     }
     let damage = damage(&mut recovered).await;
-    assert_eq!(damage.bytes, starts[1] + 64 + 3 * 2097..starts[2]);
+    assert_eq!(damage.bytes, starts[1] + 64 + 3 * 297..starts[2]);
     assert_eq!(damage.first_seq, Some(seqs[3]));
     assert_eq!(offsets(&all(&mut recovered).await), [5]);
 }
