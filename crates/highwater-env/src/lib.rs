@@ -79,4 +79,9 @@ impl Env {
     pub fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) -> TaskHandle {
         self.tasks.spawn(name, Box::pin(future))
     }
+
+    /// Starts a task that waits for the disk and little else.
+    pub fn spawn_for_disk(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) -> TaskHandle {
+        self.tasks.spawn_for_disk(name, Box::pin(future))
+    }
 }

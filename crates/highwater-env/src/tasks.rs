@@ -29,6 +29,12 @@ impl TaskHandle {
 pub trait Tasks: Send + Sync + 'static {
     /// Runs `future` concurrently. `name` shows in logs and in simulation traces.
     fn spawn(&self, name: &'static str, future: BoxFuture<'static, ()>) -> TaskHandle;
+    /// As [`Tasks::spawn`], for a task that waits for the disk and little else: where there are threads
+    /// it gets one of its own, on which the disk's calls block instead of going to another thread
+    /// and back.
+    fn spawn_for_disk(&self, name: &'static str, future: BoxFuture<'static, ()>) -> TaskHandle {
+        self.spawn(name, future)
+    }
     /// Runs `work` where blocking is allowed; completes with it. If the returned future is dropped
     /// the work still runs to its end.
     fn blocking(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()>;

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 
 use crate::disk::{DirEntry, Disk, DiskLock, File, FileMeta, OpenMode, Placed};
 use crate::real::file::{RealFile, modified_ns, write_whole};
+use crate::real::hop::hop;
 use crate::real::pool::BufferPool;
 use crate::whole::Pieces;
 
@@ -37,18 +38,7 @@ impl RealDisk {
         work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let path = path.to_path_buf();
-        hop(&self.handle, move || work(&path)).await
-    }
-}
-
-/// Runs blocking work on `handle`'s pool.
-pub(super) async fn hop<T: Send + 'static>(
-    handle: &Handle,
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    match handle.spawn_blocking(work).await {
-        Ok(outcome) => outcome,
-        Err(error) => Err(io::Error::other(error)),
+        hop(&self.handle, move || work(&path)).await.map_err(io::Error::other)?
     }
 }
 

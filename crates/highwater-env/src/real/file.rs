@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use crate::aligned::HUGE_PAGE_BYTES;
 use crate::disk::{ALIGNMENT, AlignedBuf, File, FileMeta};
-use crate::real::disk::hop;
+use crate::real::hop::hop;
 use crate::real::pool::BufferPool;
 use crate::whole::{PIECE_BYTES, Pieces};
 
@@ -50,7 +50,7 @@ impl RealFile {
         work: impl FnOnce(&Inner) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let inner = self.inner.clone();
-        hop(&self.handle, move || work(&inner)).await
+        hop(&self.handle, move || work(&inner)).await.map_err(io::Error::other)?
     }
 }
 
@@ -280,7 +280,7 @@ impl File for RealFile {
             }
             (buffer, outcome)
         };
-        match self.handle.spawn_blocking(work).await {
+        match hop(&self.handle, work).await {
             Ok(done) => done,
             // The runtime is shutting down; the buffer went with it.
             Err(error) => (AlignedBuf::with_capacity(0), Err(io::Error::other(error))),
@@ -301,7 +301,7 @@ impl File for RealFile {
             }
             (buffers, outcome)
         };
-        match self.handle.spawn_blocking(work).await {
+        match hop(&self.handle, work).await {
             Ok(done) => done,
             // The runtime is shutting down; the buffers went with it.
             Err(error) => (Vec::new(), Err(io::Error::other(error))),

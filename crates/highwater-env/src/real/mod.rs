@@ -1,11 +1,12 @@
 //! The machine's own clock, randomness, tasks and disk.
 //!
 //! - [`clock`]: CLOCK_BOOTTIME and tokio's timer. - [`random`]: a CSPRNG.
-//! - [`tasks`]: tokio. - [`disk`]: the file system by path. - [`file`]: one open file.
+//! - [`tasks`]: tokio. - `hop`: where blocking calls run. - [`disk`]: the file system by path. - [`file`]: one open file.
 
 pub mod clock;
 pub mod disk;
 pub mod file;
+mod hop;
 mod pool;
 pub mod random;
 pub mod tasks;

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
+use crate::real::hop::spawn_thread;
 use crate::tasks::{TaskHandle, Tasks};
 
 /// Tasks and blocking work on one tokio runtime.
@@ -70,16 +71,18 @@ impl RealTasks {
     }
 }
 
-/// Starts `future` on `handle`; a panic is logged with the task's name, since nobody may be
-/// waiting for its end.
+/// Starts `future` on `handle`.
 pub(crate) fn spawn_on(handle: &Handle, name: &'static str, future: BoxFuture<'static, ()>) -> TaskHandle {
-    let task = handle.spawn(async move {
-        if AssertUnwindSafe(future).catch_unwind().await.is_err() {
-            tracing::error!(task = name, "task panicked");
-        }
-    });
+    let task = handle.spawn(logged(name, future));
     let abort = task.abort_handle();
     TaskHandle::new(Box::new(move || abort.abort()), Box::pin(task.map(|_ended| ())))
+}
+
+/// A panic is logged with the task's name, since nobody may be waiting for its end.
+async fn logged(name: &'static str, future: BoxFuture<'static, ()>) {
+    if AssertUnwindSafe(future).catch_unwind().await.is_err() {
+        tracing::error!(task = name, "task panicked");
+    }
 }
 
 impl RealTasks {
@@ -88,16 +91,25 @@ impl RealTasks {
     pub fn census(&self) -> Arc<TaskCensus> {
         Arc::clone(&self.census)
     }
+
+    /// Counts `future` while it runs.
+    fn counted(&self, name: &'static str, future: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
+        let running = self.census.started(name);
+        Box::pin(async move {
+            future.await;
+            drop(running);
+        })
+    }
 }
 
 impl Tasks for RealTasks {
     fn spawn(&self, name: &'static str, future: BoxFuture<'static, ()>) -> TaskHandle {
-        let running = self.census.started(name);
-        let counted = Box::pin(async move {
-            future.await;
-            drop(running);
-        });
-        spawn_on(&self.handle, name, counted)
+        spawn_on(&self.handle, name, self.counted(name, future))
+    }
+
+    fn spawn_for_disk(&self, name: &'static str, future: BoxFuture<'static, ()>) -> TaskHandle {
+        let task = logged(name, self.counted(name, future));
+        spawn_thread(&self.handle, name, Box::pin(task)).unwrap_or_else(|task| spawn_on(&self.handle, name, task))
     }
 
     fn blocking(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {

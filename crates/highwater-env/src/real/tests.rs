@@ -1,5 +1,5 @@
 //! The real environment on a temporary directory.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
@@ -103,4 +103,28 @@ async fn time_and_tasks() {
     assert_eq!(receive.recv().unwrap(), 7);
     assert_ne!(env.random.next_u128(), env.random.next_u128());
     assert!((0..100).all(|_| env.random.below(10) < 10));
+}
+
+#[tokio::test]
+async fn a_task_for_the_disk_has_a_thread_of_its_own_and_ends_by_itself_by_abort_and_by_panic() {
+    let (env, census) = RealEnv::with_census(Handle::current());
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let disk = env.disk.clone();
+    let here = std::thread::current().id();
+    let writes = env.spawn_for_disk("writes", async move {
+        let file = disk.open(&path, OpenMode::CreateDirect).await.unwrap();
+        let (_, outcome) = file.write_at(0, AlignedBuf::from_slice(&[5; ALIGNMENT]), true).await;
+        outcome.unwrap();
+        assert_ne!(std::thread::current().id(), here);
+    });
+    writes.ended().await;
+    assert_eq!(std::fs::read(dir.path().join("a")).unwrap(), [5; ALIGNMENT]);
+    let waits = env.spawn_for_disk("waits", std::future::pending());
+    waits.abort();
+    waits.ended().await;
+    env.spawn_for_disk("panics", async { panic!("on purpose") }).ended().await;
+    let counts = census.counts();
+    assert_eq!(counts.len(), 3);
+    assert!(counts.iter().all(|(_, count)| (count.running, count.started) == (0, 1)), "{counts:?}");
 }

@@ -78,7 +78,7 @@ impl Wal {
         });
         let recovered = Recovered::new(shared.clone(), found.live, found.torn);
         let tasks = Tasks {
-            writer: env.spawn("wal-writer", writer::run(shared.clone())),
+            writer: env.spawn_for_disk("wal-writer", writer::run(shared.clone())),
             files: env.spawn("wal-files", files::run(shared.clone())),
         };
         let owner = Owner { shared, tasks: Mutex::new(Some(tasks)), closed: watch::Sender::new(false) };
