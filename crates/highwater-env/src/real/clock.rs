@@ -1,15 +1,20 @@
 //! Real time: a monotonic clock that counts suspension, and tokio's timer.
 
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 
 use crate::clock::{Clock, Instant};
+use crate::real::hop::may_block;
 
 /// Tokio's timer stands still while the machine is suspended, ours does not; so a long sleep is
 /// taken in naps, and is late by at most one of them after a suspension.
 const NAP: Duration = Duration::from_secs(10);
+
+/// What tokio's timer cannot tell from nothing. Where blocking is allowed, less is slept on the spot.
+const TIMER_STEP: Duration = Duration::from_millis(1);
 
 /// The machine's clock.
 pub struct RealClock {
@@ -61,6 +66,10 @@ impl Clock for RealClock {
                 let left = deadline.since(continuous_now());
                 if left.is_zero() {
                     return;
+                }
+                if left < TIMER_STEP && may_block() {
+                    thread::sleep(left);
+                    continue;
                 }
                 let nap = {
                     let _context = handle.enter();

@@ -16,6 +16,11 @@ thread_local! {
     static MAY_BLOCK: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Whether the task that asks is alone on its thread.
+pub(super) fn may_block() -> bool {
+    MAY_BLOCK.get()
+}
+
 /// Runs blocking work; on `handle`'s pool where others would wait for it.
 ///
 /// # Errors
@@ -24,7 +29,7 @@ pub(super) async fn hop<T: Send + 'static>(
     handle: &Handle,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, JoinError> {
-    if MAY_BLOCK.get() { Ok(work()) } else { handle.spawn_blocking(work).await }
+    if may_block() { Ok(work()) } else { handle.spawn_blocking(work).await }
 }
 
 /// Runs `future` on a thread of its own, on which [`hop`] is none. Gives it back if there is no thread.

@@ -111,20 +111,32 @@ async fn a_task_for_the_disk_has_a_thread_of_its_own_and_ends_by_itself_by_abort
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a");
     let disk = env.disk.clone();
-    let here = std::thread::current().id();
+    let (tell, told) = std::sync::mpsc::channel();
     let writes = env.spawn_for_disk("writes", async move {
         let file = disk.open(&path, OpenMode::CreateDirect).await.unwrap();
         let (_, outcome) = file.write_at(0, AlignedBuf::from_slice(&[5; ALIGNMENT]), true).await;
         outcome.unwrap();
-        assert_ne!(std::thread::current().id(), here);
+        tell.send(std::thread::current().id()).unwrap();
     });
     writes.ended().await;
+    assert_ne!(told.recv().unwrap(), std::thread::current().id());
     assert_eq!(std::fs::read(dir.path().join("a")).unwrap(), [5; ALIGNMENT]);
+    let (clock, naps) = (env.clone(), [300, 1300].map(Duration::from_micros));
+    let (tell, told) = std::sync::mpsc::channel();
+    let sleeps = env.spawn_for_disk("sleeps", async move {
+        for nap in naps {
+            let start = clock.now();
+            clock.sleep(nap).await;
+            tell.send(clock.now() - start).unwrap();
+        }
+    });
+    sleeps.ended().await;
+    assert!(naps.into_iter().all(|nap| told.recv().unwrap() >= nap));
     let waits = env.spawn_for_disk("waits", std::future::pending());
     waits.abort();
     waits.ended().await;
     env.spawn_for_disk("panics", async { panic!("on purpose") }).ended().await;
     let counts = census.counts();
-    assert_eq!(counts.len(), 3);
+    assert_eq!(counts.len(), 4);
     assert!(counts.iter().all(|(_, count)| (count.running, count.started) == (0, 1)), "{counts:?}");
 }

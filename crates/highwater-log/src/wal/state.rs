@@ -224,6 +224,11 @@ impl State {
         self.sealed.push_back(full);
     }
 
+    /// Bytes that wait for the writer, while it writes nothing.
+    pub(super) const fn waiting_bytes(&self) -> usize {
+        self.unsynced_bytes
+    }
+
     /// The blocks to write next, oldest first, about as many as one sync should carry. None makes a note
     /// that the writer waits.
     pub(super) fn take(&mut self, options: &WalOptions) -> VecDeque<Pending> {

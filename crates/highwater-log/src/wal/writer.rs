@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use highwater_env::marks::{is_off, met};
 use highwater_env::{AlignedBuf, File};
 use highwater_format::wal::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind, FILE_HEADER_BYTES, FileHeader, census_block};
 
 use crate::wal::api::WalSeq;
+use crate::wal::pace::Pace;
 use crate::wal::state::{Pending, Shared, Stage};
 
 /// The file being written.
@@ -25,7 +27,9 @@ struct Current {
 /// Writes until the log is closed and nothing is left.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut current = None;
+    let mut pace = Pace::new();
     loop {
+        gather(&shared, &mut pace).await;
         let (mut taken, closing) = {
             let mut state = shared.state.lock();
             (state.take(&shared.options), state.closing)
@@ -35,7 +39,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 break;
             }
             shared.work.notified().await;
+            continue;
         }
+        pace.begins(shared.env.now());
         while !taken.is_empty() {
             commit(&shared, &mut current, &mut taken).await;
         }
@@ -47,6 +53,19 @@ pub(super) async fn run(shared: Arc<Shared>) {
     state.writer_done = true;
     drop(state);
     shared.chores.notify_one();
+}
+
+/// Waits for more to write, if that pays and nobody waits for room.
+async fn gather(shared: &Shared, pace: &mut Pace) {
+    let waiting = || {
+        let state = shared.state.lock();
+        (!state.closing && shared.waiting.load(Ordering::Relaxed) == 0).then(|| state.waiting_bytes())
+    };
+    let Some(before) = waiting() else { return };
+    if let Some(pause) = pace.pause(shared.env.now(), before) {
+        shared.env.sleep(pause).await;
+        pace.paused(waiting() != Some(before));
+    }
 }
 
 /// Writes and syncs blocks, as many of `waiting` as one file takes, and reports what became of them.

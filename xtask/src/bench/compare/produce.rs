@@ -13,8 +13,8 @@ use super::figures::{Kind, Unit, gib, mib};
 use super::rounds::Rounds;
 
 /// Bytes of a record, its name, and its part of the GiB: a client is busy for minutes with the smallest, and a
-/// whole run has to end in about half an hour.
-const SIZES: [(u64, &str, f64); 3] = [(100, "100 B", 0.125), (PEAK_BYTES, "1 KiB", 1.0), (10 << 10, "10 KiB", 0.5)];
+/// whole run has to end in about half an hour. With the defaults the rounds of a figure are 4 GiB at least.
+const SIZES: [(u64, &str, f64); 3] = [(100, "100 B", 0.35), (PEAK_BYTES, "1 KiB", 1.0), (10 << 10, "10 KiB", 0.5)];
 /// The records of the peak.
 pub(super) const PEAK_BYTES: u64 = 1 << 10;
 const MANY: u64 = 16;
