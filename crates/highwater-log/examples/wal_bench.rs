@@ -115,6 +115,7 @@ fn main() {
             file_bytes: 64 << 20,
             max_bytes: 1 << 30,
             buffer_bytes: 16 << 20,
+            pace_from_bytes: BATCH_BYTES,
             metrics: highwater_log::LogMetrics::default(),
         };
         let (sender, mut synced) = watch::channel(0);

@@ -106,6 +106,7 @@ impl Engine {
             file_bytes: options.wal_file_bytes,
             max_bytes: options.wal_max_bytes,
             buffer_bytes: WAL_BUFFER_BYTES,
+            pace_from_bytes: options.wal_pace_from_bytes,
             metrics: options.metrics.clone(),
         };
         let listener = Arc::new(SyncListener { shards: Arc::clone(&shards), tenure: options.tenure.clone() });

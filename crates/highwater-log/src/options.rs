@@ -21,6 +21,8 @@ pub struct EngineOptions {
     pub wal_max_bytes: u64,
     /// Bytes of one write-ahead log file; preallocated and recycled.
     pub wal_file_bytes: u64,
+    /// Less than so many bytes in the write-ahead log never wait for more: `batch.size`, by default.
+    pub wal_pace_from_bytes: usize,
     /// Who this broker is, over restarts: its own unflushed tail may be replayed only by itself.
     pub identity: u128,
     /// A shard's buffer is sealed at this size.
@@ -78,6 +80,7 @@ impl EngineOptions {
             wal_dir,
             wal_max_bytes: 1 << 30,
             wal_file_bytes: 64 << 20,
+            wal_pace_from_bytes: 16 << 10,
             identity,
             flush_bytes: 8 * MIB,
             flush_interval: Duration::from_millis(100),

@@ -36,12 +36,18 @@ pub struct MetaOptions {
     /// How often to look for entries of other brokers; `None` where there can be none (a local
     /// directory, which one broker locks).
     pub poll_interval: Option<Duration>,
+    /// How long an entry or a snapshot outlives the one that replaced it, by the bucket's clock. All
+    /// brokers of a cluster must agree on it.
+    pub gc_grace: Duration,
 }
 
+/// `gc.grace.ms`, by default.
+const GC_GRACE: Duration = Duration::from_secs(20 * 60);
+
 impl MetaOptions {
-    /// Defaults: node 0, one shard, no configuration, no polling.
+    /// Defaults: node 0, one shard, no configuration, no polling, a grace of 20 min.
     pub fn new() -> Self {
-        Self { node_id: 0, shards: 1, configs: Configs::new(), poll_interval: None }
+        Self { node_id: 0, shards: 1, configs: Configs::new(), poll_interval: None, gc_grace: GC_GRACE }
     }
 }
 
@@ -72,7 +78,7 @@ impl MetaClient {
         incarnation: Incarnation,
         options: MetaOptions,
     ) -> Result<Self, MetaError> {
-        let journal = SharedMetaJournal::new(env.clone(), store, incarnation);
+        let journal = SharedMetaJournal::new(env.clone(), store, incarnation, options.gc_grace);
         Self::over(env, Box::new(journal), options).await
     }
 

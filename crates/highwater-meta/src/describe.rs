@@ -10,6 +10,7 @@ use highwater_format::describe::{Field, Look, Sink, Value};
 use highwater_store::Store;
 use highwater_types::{Incarnation, TopicId};
 
+use crate::client::MetaOptions;
 use crate::edit::{self, Edit};
 use crate::errors::JournalFailure;
 use crate::journal::shared::SharedMetaJournal;
@@ -143,7 +144,7 @@ fn describe_state(state: &ClusterState, sink: &mut dyn Sink) {
 /// When they cannot be read: descriptions do without names then.
 pub async fn topic_names(env: &Env, store: Arc<dyn Store>) -> Result<BTreeMap<TopicId, String>, JournalFailure> {
     let incarnation = Incarnation(env.random.next_u64());
-    let mut journal = SharedMetaJournal::new(env.clone(), store, incarnation);
+    let mut journal = SharedMetaJournal::new(env.clone(), store, incarnation, MetaOptions::new().gc_grace);
     let mut names = BTreeMap::new();
     let corrupt = |error: crate::errors::FormatError| JournalFailure::Corrupt(error.to_string());
     for update in journal.catch_up().await? {

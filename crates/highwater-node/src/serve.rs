@@ -255,6 +255,7 @@ fn meta_options(config: &ServeConfig, identity: Identity, store: &dyn Store) -> 
         shards: SHARDS,
         configs: as_kafka::start_up_configs(config, identity.node_id, store.is_local()),
         poll_interval: (config.store_target == StoreTarget::Bucket).then_some(META_POLL),
+        gc_grace: config.gc_grace,
     }
 }
 

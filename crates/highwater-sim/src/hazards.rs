@@ -46,6 +46,7 @@ pub const HAZARDS: &[&str] = &[
     "records-retired",
     "segments-compacted",
     "suspended",
+    "sync-waited-for-company",
     "synced-when-another-may-lead",
     "takeover-from-a-live-leader",
     "topic-deleted",

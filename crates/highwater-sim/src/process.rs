@@ -253,6 +253,7 @@ impl Leases {
 pub(crate) fn meta_options() -> MetaOptions {
     let mut options = MetaOptions::new();
     options.shards = SHARDS;
+    options.gc_grace = GC_GRACE;
     options
 }
 
@@ -270,6 +271,7 @@ fn engine_options(world: &World, broker: usize) -> EngineOptions {
     options.flush_max_age = Duration::from_millis(400);
     options.wal_file_bytes = 1 << 18;
     options.wal_max_bytes = 1 << 20;
+    options.wal_pace_from_bytes = 512;
     options.unflushed_max_bytes = 16 << 10;
     options.tail_max_bytes = 4096;
     options.block_cache_bytes = 64 << 10;

@@ -65,6 +65,15 @@ impl JournalOptions {
             metrics: JournalMetrics::default(),
         }
     }
+
+    /// With another grace. Answers are waited for a quarter of it at most: nobody believes one that is
+    /// older than half of it.
+    #[must_use]
+    pub fn with_gc_grace(mut self, gc_grace: Duration) -> Self {
+        self.gc_grace = gc_grace;
+        self.put_deadline = self.put_deadline.min(gc_grace / 4);
+        self
+    }
 }
 
 /// A journal in a store. A cheap handle; what it learns of the bucket's clock its clones share.

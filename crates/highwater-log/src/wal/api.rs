@@ -32,6 +32,9 @@ pub struct WalOptions {
     pub max_bytes: u64,
     /// Bytes appended and not yet synced; at the limit appends are refused.
     pub buffer_bytes: usize,
+    /// A group of less is synced at once: it is from those who wait for an answer rather than for a batch
+    /// to fill.
+    pub pace_from_bytes: usize,
     /// Where it counts.
     pub metrics: LogMetrics,
 }

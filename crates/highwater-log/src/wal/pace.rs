@@ -11,9 +11,6 @@ use highwater_env::Instant;
 
 /// Between the beginnings of two syncs. Where a sync takes longer than this, none ever waits.
 const INTERVAL: Duration = Duration::from_micros(500);
-/// A group of less goes at once: it is from those who wait for an answer rather than for a batch to
-/// fill. `batch.size`, by default.
-const LEAST_BYTES: usize = 16 << 10;
 /// A group of so much goes at once: the sync's own cost is small beside that of its bytes.
 const ENOUGH_BYTES: usize = 256 << 10;
 /// So many waits in vain, more than those that paid, end the waiting.
@@ -23,6 +20,8 @@ const TRY_EACH: u32 = 32;
 
 /// Paces the syncs of one writer.
 pub(super) struct Pace {
+    /// A group of less goes at once.
+    from_bytes: usize,
     /// When the last sync began.
     began: Option<Instant>,
     /// Waits that paid, less those that did not.
@@ -32,14 +31,14 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) const fn new() -> Self {
-        Self { began: None, worth: PATIENCE, hasty: 0 }
+    pub(super) const fn new(from_bytes: usize) -> Self {
+        Self { from_bytes, began: None, worth: PATIENCE, hasty: 0 }
     }
 
     /// How long a sync of `waiting` bytes, that could begin `now`, should wait.
     pub(super) fn pause(&mut self, now: Instant, waiting: usize) -> Option<Duration> {
         let left = INTERVAL.checked_sub(now.since(self.began?)).filter(|left| !left.is_zero())?;
-        if !(LEAST_BYTES..ENOUGH_BYTES).contains(&waiting) {
+        if !(self.from_bytes..ENOUGH_BYTES).contains(&waiting) {
             return None;
         }
         if self.worth == 0 && self.hasty + 1 < TRY_EACH {
@@ -65,6 +64,7 @@ impl Pace {
 mod tests {
     use super::*;
 
+    const BATCH: usize = 16 << 10;
     const REQUEST: usize = 40 << 10;
 
     fn at(micros: u64) -> Instant {
@@ -73,18 +73,18 @@ mod tests {
 
     #[test]
     fn full_batches_wait_until_the_interval_is_over() {
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(BATCH);
         assert_eq!(pace.pause(at(0), REQUEST), None, "nothing was synced yet");
         pace.begins(at(1000));
         assert_eq!(pace.pause(at(1200), REQUEST), Some(Duration::from_micros(300)));
         assert_eq!(pace.pause(at(1500), REQUEST), None);
-        assert_eq!(pace.pause(at(1200), LEAST_BYTES - 1), None);
+        assert_eq!(pace.pause(at(1200), BATCH - 1), None);
         assert_eq!(pace.pause(at(1200), ENOUGH_BYTES), None);
     }
 
     #[test]
     fn who_waits_for_this_very_sync_is_not_kept_waiting() {
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(BATCH);
         let mut paused = 0;
         for round in 1..=1000 {
             pace.begins(at(round * 1000));

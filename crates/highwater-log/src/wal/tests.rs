@@ -35,6 +35,7 @@ fn options() -> WalOptions {
         file_bytes: FILE_BYTES,
         max_bytes: 8 * FILE_BYTES,
         buffer_bytes: 48 * 1024,
+        pace_from_bytes: 16 * 1024,
         metrics: LogMetrics::default(),
     }
 }

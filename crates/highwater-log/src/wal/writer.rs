@@ -27,7 +27,7 @@ struct Current {
 /// Writes until the log is closed and nothing is left.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut current = None;
-    let mut pace = Pace::new();
+    let mut pace = Pace::new(shared.options.pace_from_bytes);
     loop {
         gather(&shared, &mut pace).await;
         let (mut taken, closing) = {
@@ -63,6 +63,7 @@ async fn gather(shared: &Shared, pace: &mut Pace) {
     };
     let Some(before) = waiting() else { return };
     if let Some(pause) = pace.pause(shared.env.now(), before) {
+        met("sync-waited-for-company");
         shared.env.sleep(pause).await;
         pace.paused(waiting() != Some(before));
     }

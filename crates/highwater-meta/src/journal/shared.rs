@@ -1,6 +1,7 @@
 //! The metadata journal in a bucket: `meta/log/` and `meta/snap/`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -26,17 +27,18 @@ pub struct SharedMetaJournal {
     env: Env,
     store: Arc<dyn Store>,
     incarnation: Incarnation,
+    gc_grace: Duration,
     journal: Option<SharedJournal>,
 }
 
 impl SharedMetaJournal {
-    /// Does nothing yet.
-    pub fn new(env: Env, store: Arc<dyn Store>, incarnation: Incarnation) -> Self {
-        Self { env, store, incarnation, journal: None }
+    /// Does nothing yet. `gc_grace` is how long what was trimmed outlives its trim.
+    pub fn new(env: Env, store: Arc<dyn Store>, incarnation: Incarnation, gc_grace: Duration) -> Self {
+        Self { env, store, incarnation, gc_grace, journal: None }
     }
 
     async fn open(&mut self) -> Result<Vec<Update>, SharedError> {
-        let options = JournalOptions::new(PREFIX);
+        let options = JournalOptions::new(PREFIX).with_gc_grace(self.gc_grace);
         let (journal, Opened { snapshot, entries }) =
             SharedJournal::open(self.env.clone(), Arc::clone(&self.store), self.incarnation, options).await?;
         self.journal = Some(journal);

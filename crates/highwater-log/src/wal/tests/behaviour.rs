@@ -275,6 +275,7 @@ async fn on_the_machines_own_disk() {
         file_bytes: 1 << 20,
         max_bytes: 16 << 20,
         buffer_bytes: 256 << 10,
+        pace_from_bytes: 16 << 10,
         metrics: LogMetrics::default(),
     };
     let heard = Arc::new(Heard::default());
