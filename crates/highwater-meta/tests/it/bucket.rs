@@ -55,6 +55,32 @@ async fn a_start_from_a_snapshot_finds_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_snapshot_replaced_goes_after_the_grace_and_not_before() {
+    const GRACE: Duration = Duration::from_secs(40);
+    let entries_left = async |seed: u64, slept: Duration| {
+        let sim = SimEnv::auto(seed);
+        let store = Arc::new(MemoryStore::new(&sim.env).with_whole_seconds());
+        let options = MetaOptions { gc_grace: GRACE, ..MetaOptions::new() };
+        let shared = Arc::clone(&store) as Arc<dyn Store>;
+        let client = MetaClient::open(&sim.env, shared, Incarnation(1), options).await.unwrap();
+        let create = async |from: u32, to: u32| {
+            for i in from..to {
+                client.create_topics(vec![NewTopic::new(format!("t{i}"), 1)], false).await[0].as_ref().unwrap();
+            }
+        };
+        create(0, 300).await;
+        sim.env.sleep(slept).await;
+        // The next snapshot sweeps what the one before it replaced.
+        create(300, 600).await;
+        client.close().await;
+        store.list("meta/log/", None, 1_000).await.unwrap().objects.len()
+    };
+    let (before, after) = (entries_left(5, GRACE / 2).await, entries_left(5, 2 * GRACE).await);
+    assert!(before > 600, "{before} entries after half of the grace");
+    assert!(after < 400, "{after} entries after twice the grace");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_idle_broker_asks_little() {
     let sim = SimEnv::auto(3);
     let store = Arc::new(MemoryStore::new(&sim.env).with_whole_seconds());

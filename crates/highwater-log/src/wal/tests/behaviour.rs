@@ -49,6 +49,31 @@ async fn what_was_synced_comes_back_in_order_and_positions_go_on_ascending() {
 }
 
 #[tokio::test]
+async fn full_batches_soon_after_a_sync_wait_for_each_other_and_lone_records_do_not() {
+    const FULL: usize = 8000;
+    const SHORT: Duration = Duration::from_micros(100);
+    let bench = Bench::new(WalOptions { pace_from_bytes: FULL, ..options() }).await;
+    let (clock, disk) = (&bench.sim.clock, &bench.sim.disk);
+    bench.write(0, 0, FULL).await;
+    let before = disk.syncs();
+    // Longer ago than the interval: at once.
+    let first = bench.append(0, 1, FULL).unwrap();
+    clock.advance(SHORT).await;
+    assert!(bench.heard.is_synced(first.0));
+    bench.append(0, 2, FULL).unwrap();
+    clock.advance(SHORT).await;
+    let third = bench.append(0, 3, FULL).unwrap();
+    clock.advance(SHORT).await;
+    assert_eq!(disk.syncs() - before, 1, "they wait");
+    clock.advance(Duration::from_micros(500)).await;
+    assert!(bench.heard.is_synced(third.0));
+    assert_eq!(disk.syncs() - before, 2, "one sync for both");
+    let lone = bench.append(0, 4, 100).unwrap();
+    clock.advance(SHORT).await;
+    assert!(bench.heard.is_synced(lone.0));
+}
+
+#[tokio::test]
 async fn released_files_are_recycled_and_what_they_held_stays_gone() {
     let mut bench = Bench::new(options()).await;
     for offset in 0..200 {
